@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef GLIBEVENTDISPATCHER_H
+#define GLIBEVENTDISPATCHER_H
+
+#include "glibeventdispatcher_export.h"
+
+#include <QtCore/QAbstractEventDispatcher>
+
+#include <memory>
+
+typedef struct _GMainContext GMainContext;
+
+class GLibEventDispatcherPrivate;
+
+// The class that the Qt at hand wants subclassed: timers in nanoseconds since Qt 6.8, in
+// milliseconds before. Qt's own name of the newer one becomes an alias of the older in Qt 7.
+#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+using GLibEventDispatcherBase = QAbstractEventDispatcherV2;
+#else
+using GLibEventDispatcherBase = QAbstractEventDispatcher;
+#endif
+
+/**
+ * An event dispatcher that waits on a GLib main context.
+ *
+ * Qt's sockets, timers and posted events and GLib's sources are served by one thread, whether or not
+ * Qt was built with GLib and whatever QT_NO_GLIB says.
+ *
+ * @code
+ * int main(int argc, char **argv)
+ * {
+ *     QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
+ *     QCoreApplication app(argc, argv);
+ *     g_timeout_add_seconds(1, [](void *) -> gboolean { qInfo("GLib"); return true; }, nullptr);
+ *     QTimer timer;
+ *     timer.callOnTimeout([] { qInfo("Qt"); });
+ *     timer.start(1000);
+ *     return app.exec();
+ * }
+ * @endcode
+ *
+ * The reference for everything that Qt defines is the behaviour of Qt's own UNIX dispatcher. Worker
+ * threads get a dispatcher with QThread::setEventDispatcher().
+ *
+ * Which context: the one that was given, else the default context in the main thread and a new one in
+ * any other. A context other than the default one is owned by the dispatcher's thread, and is
+ * its thread-default, from startingUp() to closingDown(). The default context is taken when the
+ * first event loop runs, or the first processEvents() that may wait, and kept from then on; a
+ * processEvents() that does not wait borrows it for the length of the call before that. If another
+ * thread owns the context, Qt's own work goes on without it, one warning says so, and the
+ * context is taken as soon as it is free.
+ *
+ * The loop may be GLib's as well: while somebody runs the context in the dispatcher's thread
+ * (g_main_loop_run(), g_application_run()), Qt's work is served from there.
+ */
+class GLIBEVENTDISPATCHER_EXPORT GLibEventDispatcher : public GLibEventDispatcherBase
+{
+    Q_OBJECT
+
+public:
+    explicit GLibEventDispatcher(QObject *parent = nullptr);
+    /// Uses @p context and takes a reference on it; nullptr chooses as the other constructor does.
+    explicit GLibEventDispatcher(GMainContext *context, QObject *parent = nullptr);
+    ~GLibEventDispatcher() override;
+
+    /// The context in use. It is chosen by startingUp(), so it may be nullptr before.
+    GMainContext *context() const;
+
+    /// The GLib priority of Qt's posted events, sockets and timers: G_PRIORITY_DEFAULT unless it is
+    /// set. GLib sources of lower priority (a higher number) wait while Qt has work. Zero-interval timers
+    /// have G_PRIORITY_DEFAULT_IDLE, or this priority where it is lower still. To be set
+    /// in the dispatcher's thread, or before it starts.
+    int priority() const;
+    void setPriority(int priority);
+
+    bool processEvents(QEventLoop::ProcessEventsFlags flags) override;
+
+    void registerSocketNotifier(QSocketNotifier *notifier) override;
+    void unregisterSocketNotifier(QSocketNotifier *notifier) override;
+
+    bool unregisterTimers(QObject *object) override;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+    void registerTimer(Qt::TimerId timerId, Duration interval, Qt::TimerType timerType,
+                       QObject *object) override;
+    bool unregisterTimer(Qt::TimerId timerId) override;
+    QList<TimerInfoV2> timersForObject(QObject *object) const override;
+    Duration remainingTime(Qt::TimerId timerId) const override;
+#else
+    void registerTimer(int timerId, qint64 interval, Qt::TimerType timerType,
+                       QObject *object) override;
+    bool unregisterTimer(int timerId) override;
+    QList<TimerInfo> registeredTimers(QObject *object) const override;
+    int remainingTime(int timerId) override;
+#endif
+
+    void wakeUp() override;
+    void interrupt() override;
+
+    void startingUp() override;
+    void closingDown() override;
+
+private:
+    friend class GLibEventDispatcherPrivate;
+    std::unique_ptr<GLibEventDispatcherPrivate> d;
+};
+
+#endif

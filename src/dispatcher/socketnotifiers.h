@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef SOCKETNOTIFIERS_H
+#define SOCKETNOTIFIERS_H
+
+#include <GLibSelector>
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+class QSocketNotifier;
+
+/// The enabled socket notifiers of a dispatcher: tells the selector what they wait for, and them what it found.
+class SocketNotifiers
+{
+public:
+    explicit SocketNotifiers(GLibSelector *selector)
+        : m_selector(selector)
+    {
+    }
+
+    void add(QSocketNotifier *notifier);
+    void remove(QSocketNotifier *notifier);
+
+    /// Activates the notifiers of the selector's results, each at most once, and answers how many.
+    int activate();
+
+private:
+    static constexpr int TypeCount = 3; // of QSocketNotifier::Type
+
+    struct Notifiers
+    {
+        std::array<QSocketNotifier *, TypeCount> byType{};
+        GLibSelector::Events pending = 0; // found ready, not activated yet
+        std::uint64_t serial = 0; // tells them from later ones of the same number
+
+        GLibSelector::Events events() const;
+    };
+
+    int activate(const GLibSelector::Descriptor &ready);
+    void disable(int fd);
+
+    GLibSelector *const m_selector;
+    std::unordered_map<int, Notifiers> m_notifiers;
+    std::uint64_t m_serial = 0;
+    std::vector<int> m_refused; // descriptors that the selector did not take
+};
+
+#endif

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: MIT
+
+#include "glibselector_p.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include <poll.h>
+
+using namespace std::chrono_literals;
+
+static_assert(sizeof(GPollFD) == sizeof(pollfd), "GLib documents them to be the same");
+
+namespace {
+
+using Duration = GLibSelectorPrivate::Duration;
+using TimePoint = GLibSelectorPrivate::TimePoint;
+
+constexpr GLibSelector::Events AllEvents =
+    GLibSelector::Read | GLibSelector::Write | GLibSelector::Exception;
+
+/// While another thread owns the context: when to ask again. Nothing can be waited for there, so the
+/// interval doubles; a start-up that lasts a moment is noticed in a moment, and a thread that never
+/// gives the context up costs next to nothing.
+constexpr Duration FirstRetry = 1ms;
+constexpr Duration LastRetry = 100ms;
+
+/// How often the look at the descriptors alone is left out after it found nothing.
+constexpr int QuickTryPause = 8;
+
+std::error_code error(std::errc code)
+{
+    return std::make_error_code(code);
+}
+
+TimePoint after(TimePoint now, Duration duration)
+{
+    return duration < GLibSelectorPrivate::Never - now ? now + duration
+                                                       : GLibSelectorPrivate::Never;
+}
+
+/// For interfaces that count whole milliseconds; up, because early is wrong and makes a busy loop.
+int toMilliseconds(Duration duration)
+{
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+    return int(std::clamp<decltype(ms)>(ms, 0, std::numeric_limits<int>::max()));
+}
+
+/// poll(2) with the resolution of the clock. A signal counts as nothing ready.
+int pollFor(std::vector<GPollFD> &fds, Duration timeout)
+{
+    auto *const polled = reinterpret_cast<pollfd *>(fds.data());
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
+    timespec limit{};
+    limit.tv_sec = time_t(seconds.count());
+    limit.tv_nsec = long((timeout - seconds).count());
+    return ppoll(polled, nfds_t(fds.size()), timeout == Duration::max() ? nullptr : &limit,
+                 nullptr);
+}
+
+template<typename Iterator>
+bool anyReady(Iterator first, Iterator last)
+{
+    return std::any_of(first, last, [](const GPollFD &fd) { return fd.revents != 0; });
+}
+
+}
+
+/// Notes on which level of GLib's dispatching an iteration of ours runs. They nest.
+struct GLibSelectorPrivate::Iteration
+{
+    Iteration(GLibSelectorPrivate *selector, bool hasIdleWork)
+        : loopHasIdleWork(hasIdleWork)
+        , depth(g_main_depth())
+        , m_selector(selector)
+        , m_outer(selector->m_iteration)
+    {
+        selector->m_iteration = this;
+    }
+    ~Iteration() { m_selector->m_iteration = m_outer; }
+    Iteration(const Iteration &) = delete;
+    Iteration &operator=(const Iteration &) = delete;
+
+    const bool loopHasIdleWork;
+    const int depth;
+    bool loopHasWork = false;
+    bool loopWasDispatched = false;
+    int loopPriority = 0; // at which it was
+
+private:
+    GLibSelectorPrivate *m_selector;
+    Iteration *m_outer;
+};
+
+GLibSelectorPrivate::GLibSelectorPrivate(GMainContext *context)
+    : m_context(g_main_context_ref(context ? context : g_main_context_default()))
+    , m_readiness(Readiness::create())
+{
+}
+
+GLibSelectorPrivate::~GLibSelectorPrivate()
+{
+    close();
+    g_main_context_unref(m_context);
+}
+
+void GLibSelectorPrivate::close()
+{
+    m_closed = true;
+    setLoop(nullptr, 0);
+    releaseContext();
+    m_found.clear();
+    m_nextFound = 0;
+    m_entries.clear();
+    m_readiness.reset();
+}
+
+std::error_code GLibSelectorPrivate::checkUse() const
+{
+    if (m_closed)
+        return error(std::errc::bad_file_descriptor);
+    const GThread *thread = m_thread.load(std::memory_order_relaxed);
+    if (thread && thread != g_thread_self())
+        return error(std::errc::operation_not_permitted);
+    return {};
+}
+
+void GLibSelectorPrivate::bindToThread()
+{
+    m_thread.store(g_thread_self(), std::memory_order_relaxed);
+}
+
+GLibSelectorPrivate::Entry *GLibSelectorPrivate::entry(int fd)
+{
+    if (fd < 0 || std::size_t(fd) >= m_entries.size() || !m_entries[std::size_t(fd)].events)
+        return nullptr;
+    return &m_entries[std::size_t(fd)];
+}
+
+std::error_code GLibSelectorPrivate::setEvents(int fd, GLibSelector::Events events, void *data)
+{
+    if (!events || (events & ~AllEvents))
+        return error(std::errc::invalid_argument);
+    if (const std::error_code refused = m_readiness->set(fd, events))
+        return refused;
+    if (std::size_t(fd) >= m_entries.size())
+        m_entries.resize(std::size_t(fd) + 1);
+    Entry &changed = m_entries[std::size_t(fd)];
+    changed.data = data;
+    changed.events = events;
+    changed.ready &= events;
+    noteChange();
+    return {};
+}
+
+void GLibSelectorPrivate::wakeUp()
+{
+    if (!m_wakeUpRequested.exchange(true, std::memory_order_seq_cst)
+        && m_polling.load(std::memory_order_seq_cst))
+        m_channel.signal();
+}
+
+void GLibSelectorPrivate::noteChange()
+{
+    if (m_polling.load(std::memory_order_relaxed))
+        wakeUp();
+}
+
+/// Results that nobody took are found again, except that a descriptor was closed.
+void GLibSelectorPrivate::dropResults()
+{
+    std::size_t kept = 0;
+    for (; m_nextFound < m_found.size(); ++m_nextFound) {
+        const Readiness::Found found = m_found[m_nextFound];
+        Entry *left = entry(found.fd);
+        if (left && left->ready == GLibSelector::Invalid)
+            m_found[kept++] = found;
+        else if (left)
+            left->ready = 0;
+    }
+    m_found.resize(kept);
+    m_nextFound = 0;
+}
+
+void GLibSelectorPrivate::collect(bool thorough)
+{
+    dropResults();
+    std::size_t i = m_found.size();
+    m_readiness->collect(m_found, thorough);
+    for (; i < m_found.size(); ++i) {
+        if (Entry *ready = entry(m_found[i].fd))
+            ready->ready = m_found[i].events;
+    }
+}
+
+void GLibSelectorPrivate::collect()
+{
+    collect(false);
+}
+
+/// Whether this thread owns the context now; if so, g_main_context_release() has to follow.
+bool GLibSelectorPrivate::acquire()
+{
+    if (!g_main_context_acquire(m_context)) {
+        if (m_ownership != Ownership::Foreign)
+            m_foreignSince = Clock::now();
+        m_ownership = Ownership::Foreign;
+        return false;
+    }
+    if (m_keep && m_ownership != Ownership::Kept) {
+        m_ownership = Ownership::Kept;
+        g_main_context_acquire(m_context);
+        if (m_context != g_main_context_default())
+            g_main_context_push_thread_default(m_context);
+    } else if (!m_keep) {
+        m_ownership = Ownership::Borrowed;
+    }
+    return true;
+}
+
+void GLibSelectorPrivate::keepContext()
+{
+    m_keep = true;
+    if (m_ownership != Ownership::Kept && acquire())
+        g_main_context_release(m_context);
+}
+
+void GLibSelectorPrivate::releaseContext()
+{
+    m_keep = false;
+    if (m_ownership != Ownership::Kept)
+        return;
+    m_ownership = Ownership::Borrowed;
+    if (m_context != g_main_context_default())
+        g_main_context_pop_thread_default(m_context);
+    g_main_context_release(m_context);
+}
+
+bool GLibSelectorPrivate::iterate(const Wait &wait)
+{
+    dropResults();
+    m_channel.renewAfterFork();
+    m_readiness->flush();
+
+    const TimePoint now = Clock::now();
+    const bool block = wait.mayBlock && !wait.idleWork && !hasWork(wait.deadline, now)
+        && !(wait.descriptors && m_readiness->hasUnpolled());
+
+    if (m_glibIsCalm && now - m_lastLook < wait.patience) {
+        if (!block)
+            return false;
+        if (wait.descriptors && m_skipQuickTries-- <= 0) {
+            collect(false);
+            if (hasReady()) {
+                m_skipQuickTries = 0;
+                return false;
+            }
+            m_skipQuickTries = QuickTryPause;
+        }
+    }
+
+    const Ownership before = m_ownership;
+    m_lastLook = now;
+    for (;;) {
+        const bool acquired = acquire();
+        const bool glibHadWork = look(wait, block, acquired);
+        if (acquired)
+            g_main_context_release(m_context);
+        if (glibHadWork || m_ownership != before)
+            return true;
+        if (!block || hasReady() || hasWork(wait.deadline, m_lastLook))
+            return false;
+    }
+}
+
+/// Looks at GLib, if this thread @p ownsContext, and at the kernel; answers whether GLib had work.
+bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
+{
+    Iteration iteration(this, wait.idleWork);
+
+    Duration timeout = Duration::zero();
+    if (block) {
+        timeout = wait.descriptors ? m_readiness->audit() : Duration::max();
+        if (wait.deadline != Never)
+            timeout = std::clamp(wait.deadline - m_lastLook, Duration::zero(), timeout);
+        if (!ownsContext)
+            timeout = std::min(timeout, std::clamp((m_lastLook - m_foreignSince) / 4, FirstRetry,
+                                                   LastRetry));
+    }
+
+    m_polling.store(true, std::memory_order_seq_cst);
+
+    int priority = 0;
+    int glibCount = 0;
+    bool prepared = false;
+    bool limitIsGLibs = false;
+    if (ownsContext) {
+        prepared = g_main_context_prepare(m_context, &priority);
+        int glibTimeout = -1;
+        while ((glibCount = g_main_context_query(m_context, priority, &glibTimeout, m_polled.data(),
+                                                 int(m_polled.size())))
+               > int(m_polled.size()))
+            m_polled.resize(std::size_t(glibCount));
+        limitIsGLibs = glibTimeout >= 0 && std::chrono::milliseconds(glibTimeout) < timeout;
+        if (limitIsGLibs)
+            timeout = std::chrono::milliseconds(glibTimeout);
+    }
+
+    // Ours come behind GLib's, which have to be handed back as they came.
+    m_polled.resize(std::size_t(glibCount));
+    m_polled.push_back({m_channel.fd(), G_IO_IN, 0});
+    if (wait.descriptors) {
+        const std::vector<GPollFD> &ours = m_readiness->pollFds();
+        m_polled.insert(m_polled.end(), ours.begin(), ours.end());
+    }
+    if (isWakeUpRequested())
+        timeout = Duration::zero();
+    const int count = pollFor(m_polled, timeout);
+    m_polling.store(false, std::memory_order_relaxed);
+    m_lastLook = Clock::now();
+
+    const auto glibEnd = m_polled.begin() + glibCount;
+    if (glibEnd->revents)
+        m_channel.drain();
+    const bool oursReady = wait.descriptors
+        && (anyReady(glibEnd + 1, m_polled.end()) || m_readiness->hasUnpolled());
+    const bool glibReady =
+        anyReady(m_polled.begin(), glibEnd) || (count == 0 && limitIsGLibs);
+
+    bool glibHadWork = false;
+    if (ownsContext) {
+        iteration.loopHasWork = oursReady || hasWork(wait.deadline, m_lastLook);
+        if (g_main_context_check(m_context, priority, m_polled.data(), glibCount)) {
+            g_main_context_dispatch(m_context);
+            // GLib does not tell what it dispatched. It was the loop alone if the loop took part and
+            // nothing else was seen to be ready at its priority.
+            glibHadWork = glibReady || !iteration.loopWasDispatched
+                || (prepared && priority <= iteration.loopPriority);
+        }
+    }
+    m_glibIsCalm = !glibHadWork && !glibReady;
+
+    if (oursReady)
+        collect(wait.patience == Duration::zero());
+    return glibHadWork;
+}
+
+void GLibSelectorPrivate::setLoop(Loop *loop, int priority)
+{
+    m_loop = loop;
+    if (!loop) {
+        m_work.reset();
+        m_idle.reset();
+        return;
+    }
+    if (!m_work) {
+        ContextSource::Owner *const owner = this;
+        m_work = std::make_unique<ContextSource>(m_context, owner, "GLibEventDispatcher");
+        m_idle = std::make_unique<ContextSource>(m_context, owner, "GLibEventDispatcher, idle");
+    }
+    m_work->setPriority(priority);
+    m_idle->setPriority(std::max(priority, G_PRIORITY_DEFAULT_IDLE));
+}
+
+/// Whether it is an iterate() of ours that runs GLib, @p levels of dispatching below.
+bool GLibSelectorPrivate::isIterating(int levels) const
+{
+    return m_iteration && g_main_depth() == m_iteration->depth + levels;
+}
+
+bool GLibSelectorPrivate::hasWork(TimePoint deadline, TimePoint now) const
+{
+    return isWakeUpRequested() || deadline <= now;
+}
+
+bool GLibSelectorPrivate::prepare(ContextSource *source, int *timeout)
+{
+    const bool guest = !isIterating(0);
+    if (source == m_idle.get())
+        return guest && m_loop->hasIdleWork();
+    if (!guest) {
+        source->setPollFds({});
+        return false;
+    }
+
+    m_channel.renewAfterFork();
+    m_readiness->flush();
+    std::vector<GPollFD> fds = m_readiness->pollFds();
+    fds.insert(fds.begin(), {m_channel.fd(), G_IO_IN, 0});
+    source->setPollFds(fds);
+
+    m_polling.store(true, std::memory_order_seq_cst);
+    const TimePoint now = Clock::now();
+    const TimePoint deadline = m_loop->deadline();
+    if (hasWork(deadline, now) || m_readiness->hasUnpolled())
+        return true;
+    const Duration limit = std::min(deadline - now, m_readiness->audit());
+    if (m_readiness->hasUnpolled())
+        return true;
+    if (limit != Duration::max())
+        *timeout = toMilliseconds(limit);
+    return false;
+}
+
+bool GLibSelectorPrivate::check(ContextSource *source)
+{
+    if (isIterating(0)) {
+        return source == m_idle.get() ? m_iteration->loopHasIdleWork : m_iteration->loopHasWork;
+    }
+    if (source == m_idle.get())
+        return m_loop->hasIdleWork();
+    m_polling.store(false, std::memory_order_relaxed);
+    return source->isPolledReady() || m_readiness->hasUnpolled()
+        || hasWork(m_loop->deadline(), Clock::now());
+}
+
+void GLibSelectorPrivate::dispatch(ContextSource *source)
+{
+    if (isIterating(1)) {
+        m_iteration->loopWasDispatched = true;
+        m_iteration->loopPriority = source->priority();
+        return;
+    }
+    m_polling.store(false, std::memory_order_relaxed);
+    if (m_work->isPolledReady())
+        m_channel.drain();
+    m_loop->serve();
+}
+
+GLibSelector::GLibSelector(GMainContext *context)
+    : d(std::make_unique<GLibSelectorPrivate>(context))
+{
+}
+
+GLibSelector::~GLibSelector() = default;
+
+GMainContext *GLibSelector::context() const
+{
+    return d->context();
+}
+
+std::error_code GLibSelector::add(int fd, Events events, void *data)
+{
+    if (const std::error_code refused = d->checkUse())
+        return refused;
+    d->bindToThread();
+    if (fd < 0)
+        return error(std::errc::bad_file_descriptor);
+    if (d->entry(fd))
+        return error(std::errc::file_exists);
+    return d->setEvents(fd, events, data);
+}
+
+std::error_code GLibSelector::modify(int fd, Events events, void *data)
+{
+    if (const std::error_code refused = d->checkUse())
+        return refused;
+    if (fd < 0)
+        return error(std::errc::bad_file_descriptor);
+    if (!d->entry(fd))
+        return error(std::errc::no_such_file_or_directory);
+    return d->setEvents(fd, events, data);
+}
+
+std::error_code GLibSelector::remove(int fd)
+{
+    if (const std::error_code refused = d->checkUse())
+        return refused;
+    GLibSelectorPrivate::Entry *removed = d->entry(fd);
+    if (!removed)
+        return error(fd < 0 ? std::errc::bad_file_descriptor : std::errc::no_such_file_or_directory);
+    *removed = {};
+    d->m_readiness->set(fd, 0);
+    d->noteChange();
+    return {};
+}
+
+std::optional<GLibSelector::Descriptor> GLibSelector::find(int fd) const
+{
+    const GLibSelectorPrivate::Entry *found = d->checkUse() ? nullptr : d->entry(fd);
+    if (!found)
+        return std::nullopt;
+    return Descriptor{fd, found->events, found->data};
+}
+
+std::vector<GLibSelector::Descriptor> GLibSelector::descriptors() const
+{
+    std::vector<Descriptor> all;
+    if (d->checkUse())
+        return all;
+    for (std::size_t number = 0; number < d->m_entries.size(); ++number) {
+        if (const GLibSelectorPrivate::Entry *found = d->entry(int(number)))
+            all.push_back({int(number), found->events, found->data});
+    }
+    return all;
+}
+
+std::error_code GLibSelector::select(std::optional<Duration> timeout)
+{
+    if (const std::error_code refused = d->checkUse())
+        return refused;
+    d->bindToThread();
+
+    GLibSelectorPrivate::Wait wait;
+    wait.mayBlock = !timeout || *timeout > Duration::zero();
+    if (timeout && wait.mayBlock)
+        wait.deadline = after(GLibSelectorPrivate::Clock::now(), *timeout);
+    do {
+        d->iterate(wait);
+    } while (wait.mayBlock && !d->hasReady() && !d->isWakeUpRequested()
+             && GLibSelectorPrivate::Clock::now() < wait.deadline);
+    d->takeWakeUp();
+    return {};
+}
+
+std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()
+{
+    if (d->checkUse())
+        return std::nullopt;
+    while (d->hasReady()) {
+        const int fd = d->m_found[d->m_nextFound++].fd;
+        GLibSelectorPrivate::Entry *entry = d->entry(fd);
+        if (!entry || !entry->ready)
+            continue;
+        const Descriptor result{fd, entry->ready, entry->data};
+        entry->ready = 0;
+        if (result.events == Invalid)
+            *entry = {};
+        return result;
+    }
+    return std::nullopt;
+}
+
+void GLibSelector::wakeUp()
+{
+    d->wakeUp();
+}
+
+void GLibSelector::close()
+{
+    d->close();
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef READINESS_H
+#define READINESS_H
+
+#include <glib.h>
+
+#include <chrono>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+/**
+ * Which descriptors are waited for, and which of them are ready: the part that differs from one
+ * system to another.
+ *
+ * Events are poll(2)'s. All functions are for the selector's thread, and none of them blocks.
+ */
+class Readiness
+{
+public:
+    using Clock = std::chrono::steady_clock;
+    using TimePoint = Clock::time_point;
+    using Duration = Clock::duration;
+
+    struct Found
+    {
+        int fd;
+        unsigned events; ///< Of those asked for; or POLLNVAL alone, and the descriptor is forgotten.
+    };
+
+    /// The best one that this system has; GLIBEVENTDISPATCHER_BACKEND=poll asks for the portable one.
+    static std::unique_ptr<Readiness> create();
+
+    Readiness() = default;
+    Readiness(const Readiness &) = delete;
+    Readiness &operator=(const Readiness &) = delete;
+    virtual ~Readiness() = default;
+
+    /// Waits for @p events of @p fd from now on; with 0, no longer. After an error nothing has changed.
+    virtual std::error_code set(int fd, unsigned events) = 0;
+
+    /// Must be called after changes and before a wait.
+    virtual void flush() {}
+
+    /// What somebody who calls poll(2) has to include in order to be woken when something is ready.
+    virtual const std::vector<GPollFD> &pollFds() const = 0;
+
+    /// Whether collect() has something to tell that pollFds() do not know of.
+    virtual bool hasUnpolled() const { return false; }
+
+    /// Adds what is ready now to @p found. Unless @p thorough, a descriptor that was closed without
+    /// a word may be reported as ready for a short while.
+    virtual void collect(std::vector<Found> &found, bool thorough) = 0;
+
+    /// To be called before a wait that may be long. Looks for descriptors that were closed without
+    /// a word, and answers how long one may wait before calling it again.
+    virtual Duration audit() { return Duration::max(); }
+};
+
+/// The events to report when poll says @p found for a descriptor with interest in @p wanted.
+/// Hang-up and error make it ready for everything.
+inline unsigned readyEvents(unsigned found, unsigned wanted)
+{
+    return (found & (G_IO_HUP | G_IO_ERR)) ? wanted : (found & wanted);
+}
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef TIMERQUEUE_H
+#define TIMERQUEUE_H
+
+#include "deadlineheap.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+/**
+ * Timers, and when they are due. It has no clock of its own: the time is told.
+ *
+ * A timer ticks on a grid: tick k is due at start + k * interval, however late tick k-1 fired; ticks
+ * that were missed entirely are left out. Its accuracy gives each tick a window around that
+ * time. Who waits until wakeTime(), the earliest end of a window, and then fires every timer whose
+ * window has begun, wakes up as rarely as is possible without breaking a window.
+ *
+ * Firing is in steps, so that what a timer does may change everything here:
+ * @code
+ * queue.collect(now);
+ * while (auto tick = queue.take()) {
+ *     ... // tell tick->owner
+ *     queue.finish(*tick);
+ * }
+ * @endcode
+ * Between take() and finish() a timer is not due again, so it cannot recur in itself; the others can,
+ * by a collect() and take() from within. All times are those of std::chrono::steady_clock.
+ */
+class TimerQueue
+{
+public:
+    using Clock = std::chrono::steady_clock;
+    using TimePoint = Clock::time_point;
+    using Duration = std::chrono::nanoseconds;
+
+    /// How far from its time a tick may fire; the values are those of Qt::TimerType.
+    enum class Accuracy {
+        Precise, ///< Not before it.
+        Coarse, ///< 5 % of the interval, at most 500 ms; none for 20 ms and less.
+        VeryCoarse, ///< 500 ms, but at most a quarter of the interval.
+    };
+
+    struct Info
+    {
+        int id;
+        Duration interval;
+        Accuracy accuracy;
+    };
+
+    struct Tick
+    {
+        int id;
+        void *owner;
+        Duration interval;
+        std::uint64_t serial; // tells a timer from a later one with the same id
+    };
+
+    /// Starts a timer; its first tick is @p interval after @p now. A timer that has the same @p id
+    /// is replaced. An interval of zero or less is zero: due always, behind all others.
+    void add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now);
+    bool remove(int id);
+    bool removeAll(void *owner);
+
+    bool contains(int id) const { return m_ids.count(id) != 0; }
+    /// In the order in which they were started.
+    std::vector<Info> timersOf(void *owner) const;
+    /// When the next tick of @p id is due, the middle of its window.
+    std::optional<TimePoint> due(int id) const;
+
+    /// Until when one may wait; empty if nothing but zero timers is there to wait for.
+    std::optional<TimePoint> wakeTime() const;
+    /// Whether a timer of interval zero is there that is not being fired.
+    bool hasZeroTimers() const { return !m_zero.empty(); }
+
+    /// Makes take() yield the timers whose window has begun at @p now, by the time at which they are
+    /// due, and then those of interval zero; and those that an earlier collect() has left over.
+    void collect(TimePoint now);
+    std::optional<Tick> take();
+    /// Schedules the tick after one that take() yielded, unless the timer was removed since.
+    void finish(const Tick &tick);
+
+private:
+    using Index = DeadlineHeap::Item;
+    static constexpr Index None = Index(-1);
+
+    enum class State : std::uint8_t { Free, Waiting, Zero, Collected, Firing };
+
+    struct Timer
+    {
+        TimePoint due;
+        Duration interval;
+        Duration tolerance;
+        void *owner;
+        std::uint64_t serial;
+        int id;
+        Index previous; // of the same owner
+        Index next; // of the same owner; of the free ones
+        Index zeroPosition; // in m_zero
+        Accuracy accuracy;
+        State state = State::Free;
+    };
+
+    struct Collected
+    {
+        TimePoint due;
+        std::uint64_t serial;
+        Index timer;
+    };
+
+    struct Owned
+    {
+        Index first;
+        Index last;
+    };
+
+    Index allocate();
+    void release(Index index);
+    void schedule(Index index);
+    void unschedule(Index index);
+
+    std::vector<Timer> m_timers;
+    Index m_free = None;
+    std::uint64_t m_serial = 0;
+    std::unordered_map<int, Index> m_ids;
+    std::unordered_map<void *, Owned> m_owners;
+
+    DeadlineHeap m_begins; // of windows
+    DeadlineHeap m_ends;
+    std::vector<Index> m_zero;
+
+    std::vector<Collected> m_collected;
+    std::size_t m_taken = 0; // of m_collected
+    TimePoint m_now; // of the last collect()
+};
+
+#endif
