@@ -172,6 +172,14 @@ void EpollReadiness::rebuild()
     }
 }
 
+bool EpollReadiness::hasUnpolled() const
+{
+    return !m_closed.empty()
+        || std::any_of(m_alwaysReady.begin(), m_alwaysReady.end(), [this](int fd) {
+               return (m_watches[std::size_t(fd)].wanted & AlwaysReadyEvents) != 0;
+           });
+}
+
 void EpollReadiness::collect(std::vector<Found> &found, bool thorough)
 {
     const std::size_t first = found.size();

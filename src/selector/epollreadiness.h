@@ -31,7 +31,7 @@ public:
     std::error_code set(int fd, unsigned events) override;
     void flush() override;
     const std::vector<GPollFD> &pollFds() const override { return m_pollFds; }
-    bool hasUnpolled() const override { return !m_closed.empty() || !m_alwaysReady.empty(); }
+    bool hasUnpolled() const override;
     void collect(std::vector<Found> &found, bool thorough) override;
     Duration audit() override;
 

@@ -232,7 +232,8 @@ void GLibSelectorPrivate::releaseContext()
     if (m_ownership != Ownership::Kept)
         return;
     m_ownership = Ownership::Borrowed;
-    if (m_context != g_main_context_default())
+    // Each thread has its own stack of thread-default contexts; another's cannot be reached.
+    if (m_context != g_main_context_default() && m_thread == g_thread_self())
         g_main_context_pop_thread_default(m_context);
     g_main_context_release(m_context);
 }
@@ -405,9 +406,8 @@ bool GLibSelectorPrivate::prepare(ContextSource *source, int *timeout)
 
 bool GLibSelectorPrivate::check(ContextSource *source)
 {
-    if (isIterating(0)) {
+    if (isIterating(0))
         return source == m_idle.get() ? m_iteration->loopHasIdleWork : m_iteration->loopHasWork;
-    }
     if (source == m_idle.get())
         return m_loop->hasIdleWork();
     m_polling.store(false, std::memory_order_relaxed);
