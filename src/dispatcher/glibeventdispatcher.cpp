@@ -3,6 +3,7 @@
 #include "glibeventdispatcher.h"
 
 #include "socketnotifiers.h"
+#include "windowsystem.h"
 
 #include "../selector/glibselector_p.h"
 #include "../timers/timerqueue.h"
@@ -62,6 +63,7 @@ public:
     std::atomic<GLibSelectorPrivate *> selector{nullptr};
     std::unique_ptr<SocketNotifiers> notifiers;
     TimerQueue timers;
+    WindowSystem windowSystem;
 
     std::atomic<bool> interrupted{false};
     bool isProcessing = false; // in processEvents()
@@ -94,10 +96,10 @@ void GLibEventDispatcherPrivate::start()
             : g_main_context_new();
     }
     ownedSelector = std::make_unique<GLibSelector>(context);
-    notifiers = std::make_unique<SocketNotifiers>(ownedSelector.get());
     GLibSelectorPrivate *started = GLibSelectorPrivate::get(ownedSelector.get());
+    notifiers = std::make_unique<SocketNotifiers>(started);
     started->bindToThread();
-    started->setLoop(this, priority);
+    started->attach(this, priority);
     selector = started;
     // Events may have been posted when nobody could be told.
     started->wakeUp();
@@ -133,6 +135,9 @@ void GLibEventDispatcherPrivate::reportOwnership()
 
 GLibSelectorPrivate::TimePoint GLibEventDispatcherPrivate::deadline()
 {
+    // processEvents() knows by itself what it may leave.
+    if (!isProcessing && windowSystem.hasLeftInput())
+        return GLibSelectorPrivate::TimePoint();
     return timers.wakeTime().value_or(GLibSelectorPrivate::Never);
 }
 
@@ -147,6 +152,7 @@ void GLibEventDispatcherPrivate::serve()
         QCoreApplication::sendPostedEvents(nullptr, QEvent::DeferredDelete);
     selector.load()->collect();
     activate(true, true);
+    windowSystem.processEvents(QEventLoop::AllEvents);
     if (!selector.load()->isWakeUpRequested() && !hasIdleWork())
         Q_EMIT q->aboutToBlock();
 }
@@ -173,7 +179,7 @@ int GLibEventDispatcherPrivate::activateTimers()
     };
 
     int activated = 0;
-    timers.collect(Clock::now());
+    timers.collect(selector.load()->recentTime());
     while (const auto tick = timers.take()) {
         const Firing firing{timers, *tick};
         activated += tick->interval > Duration::zero();
@@ -262,7 +268,7 @@ void GLibEventDispatcher::setPriority(int priority)
 {
     d->priority = priority;
     if (d->selector)
-        d->selector.load()->setLoop(d.get(), priority);
+        d->selector.load()->attach(d.get(), priority);
 }
 
 bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
@@ -280,7 +286,8 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
     const bool includeNotifiers = !flags.testFlag(QEventLoop::ExcludeSocketNotifiers);
     const bool includeTimers = !flags.testFlag(QEventLoop::X11ExcludeTimers);
     const bool canWait = flags.testFlag(QEventLoop::WaitForMoreEvents)
-        && !selector->isWakeUpRequested() && !d->interrupted;
+        && !selector->isWakeUpRequested() && !d->interrupted
+        && !d->windowSystem.hasLeftInput(flags);
 
     if (canWait)
         Q_EMIT aboutToBlock();
@@ -293,10 +300,7 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
     // A wake-up makes processEvents() return, even one whose events have just been sent.
     wait.mayBlock = canWait && !wasWoken;
     wait.descriptors = includeNotifiers;
-    if (includeTimers) {
-        wait.deadline = d->deadline();
-        wait.idleWork = d->hasIdleWork();
-    }
+    wait.loopsTimers = includeTimers;
     if (flags.testFlag(QEventLoop::EventLoopExec))
         wait.patience = Patience;
     const bool glibHadWork = selector->iterate(wait);
@@ -304,7 +308,8 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
 
     const bool wokenWhileWaiting = selector->isWakeUpRequested();
     const int activated = d->activate(includeNotifiers, includeTimers);
-    return wasWoken || wokenWhileWaiting || glibHadWork || activated > 0;
+    const bool windowsHadWork = d->windowSystem.processEvents(flags);
+    return wasWoken || wokenWhileWaiting || glibHadWork || activated > 0 || windowsHadWork;
 }
 
 void GLibEventDispatcher::registerSocketNotifier(QSocketNotifier *notifier)
@@ -424,8 +429,9 @@ void GLibEventDispatcher::startingUp()
 
 void GLibEventDispatcher::closingDown()
 {
+    d->windowSystem.close();
     if (!d->selector)
         return;
-    d->selector.load()->setLoop(nullptr, 0);
+    d->selector.load()->detach();
     d->selector.load()->releaseContext();
 }

@@ -34,10 +34,7 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
     place = notifier;
     notifiers.pending &= ~EventsByType[type];
 
-    // Told even when the interest seems to be known: the number may stand for another file by now.
-    const GLibSelector::Events events = notifiers.events();
-    if (m_selector->find(fd) ? m_selector->modify(fd, events, &notifiers)
-                             : m_selector->add(fd, events, &notifiers)) {
+    if (m_selector->watch(fd, notifiers.events(), &notifiers)) {
         m_refused.push_back(fd);
         m_selector->wakeUp();
     }
@@ -61,13 +58,9 @@ void SocketNotifiers::remove(QSocketNotifier *notifier)
     notifiers.byType[type] = nullptr;
     notifiers.pending &= ~EventsByType[type];
 
-    // Errors are for descriptors that the selector has refused or found closed; they change nothing.
-    if (const GLibSelector::Events left = notifiers.events()) {
-        m_selector->modify(fd, left, &notifiers);
-    } else {
-        m_selector->remove(fd);
+    m_selector->watch(fd, notifiers.events(), &notifiers);
+    if (!notifiers.events())
         m_notifiers.erase(entry);
-    }
 }
 
 GLibSelector::Events SocketNotifiers::Notifiers::events() const

@@ -3,7 +3,7 @@
 #ifndef SOCKETNOTIFIERS_H
 #define SOCKETNOTIFIERS_H
 
-#include <GLibSelector>
+#include "../selector/glibselector_p.h"
 
 #include <array>
 #include <cstdint>
@@ -16,7 +16,7 @@ class QSocketNotifier;
 class SocketNotifiers
 {
 public:
-    explicit SocketNotifiers(GLibSelector *selector)
+    explicit SocketNotifiers(GLibSelectorPrivate *selector)
         : m_selector(selector)
     {
     }
@@ -42,10 +42,10 @@ private:
     int activate(const GLibSelector::Descriptor &ready);
     void disable(int fd);
 
-    GLibSelector *const m_selector;
+    GLibSelectorPrivate *const m_selector;
     std::unordered_map<int, Notifiers> m_notifiers;
     std::uint64_t m_serial = 0;
-    std::vector<int> m_refused; // descriptors that the selector did not take
+    std::vector<int> m_refused; // numbers that cannot be watched, to be disabled
 };
 
 #endif

@@ -5,7 +5,6 @@
 #include "forks.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <sys/epoll.h>
@@ -20,22 +19,22 @@ static_assert(unsigned{EPOLLIN} == unsigned{G_IO_IN} && unsigned{EPOLLOUT} == un
 
 namespace {
 
+/// The most that one look at the set reports; what is left over comes first at the next.
+constexpr std::size_t MostEvents = 4096;
+/// In how many rounds a descriptor must have been ready without a break for poll(2) to be cheaper, the two
+/// system calls of moving it there and back included.
+constexpr int LongStreak = 16;
 /// How many descriptors one step of the audit looks at: some 20 us of system calls.
-constexpr std::size_t AuditStep = 64;
+constexpr std::size_t AuditStep = 32;
 /// The time between two rounds of the audit, in multiples of what a round costs.
 constexpr int AuditRarity = 50;
 /// How long a report for a descriptor that was closed without a word may be believed.
 constexpr auto DoubtInterval = 100us;
 
-/// What poll(2) would say of a regular file.
-constexpr unsigned AlwaysReadyEvents = G_IO_IN | G_IO_OUT;
-
-constexpr unsigned Closed = G_IO_NVAL;
-
 }
 
 EpollReadiness::EpollReadiness()
-    : m_pollFds{{epoll_create1(EPOLL_CLOEXEC), G_IO_IN, 0}}
+    : m_polled({{epoll_create1(EPOLL_CLOEXEC), G_IO_IN, 0}})
     , m_forks(forkCount())
 {
 }
@@ -43,114 +42,111 @@ EpollReadiness::EpollReadiness()
 EpollReadiness::~EpollReadiness()
 {
     if (isOpen())
-        close(m_pollFds.front().fd);
+        close(epollFd());
 }
 
-std::error_code EpollReadiness::set(int fd, unsigned events)
+void EpollReadiness::set(int fd, unsigned events)
 {
-    if (m_forks != forkCount())
-        rebuild();
     const auto number = std::size_t(fd);
     if (number >= m_watches.size())
         m_watches.resize(number + 1);
     Watch &watch = m_watches[number];
-
-    // Less interest needs no answer from the kernel, so it can wait until it matters, and often
-    // it is back by then. More interest does, even when it seems to be armed already: the number may
-    // stand for another file by now.
-    const bool less = (watch.wanted & events) == events;
-    if (!less) {
-        if (!watch.wanted)
-            ++watch.token;
-        if (const int error = arm(fd, watch, events))
-            return {error, std::generic_category()};
-    } else if (watch.armed && !watch.gathered) {
+    if (events && !watch.wanted)
+        ++watch.token;
+    setWanted(watch, events);
+    // Even if nothing seems to change: the number may stand for another file by now.
+    if (!watch.gathered) {
         watch.gathered = true;
         m_gathered.push_back(fd);
     }
-    setWanted(watch, events);
-    if (!events)
-        setAlwaysReady(fd, watch, false);
-    m_closed.erase(std::remove(m_closed.begin(), m_closed.end(), fd), m_closed.end());
-    return {};
+    if (!m_closed.empty())
+        m_closed.erase(std::remove(m_closed.begin(), m_closed.end(), fd), m_closed.end());
 }
 
 void EpollReadiness::setWanted(Watch &watch, unsigned events)
 {
-    m_wantedCount += (events != 0) - (watch.wanted != 0);
+    if (events && !watch.wanted)
+        ++m_wantedCount;
+    else if (!events && watch.wanted)
+        --m_wantedCount;
     watch.wanted = std::uint16_t(events);
 }
 
-int EpollReadiness::control(int operation, int fd, std::uint32_t token, unsigned events)
+std::error_code EpollReadiness::confirm(int fd)
+{
+    if (m_forks != forkCount())
+        rebuild();
+    Watch &watch = m_watches[std::size_t(fd)];
+    if (watch.gathered && m_gathered.back() == fd) {
+        m_gathered.pop_back();
+        watch.gathered = false;
+    }
+    if (const int error = apply(fd, watch))
+        return {error, std::generic_category()};
+    return m_polled.contains(fd) ? checkOpen(fd) : std::error_code();
+}
+
+int EpollReadiness::control(int operation, int fd, const Watch &watch)
 {
     epoll_event event{};
-    event.events = events;
-    event.data.u64 = (std::uint64_t(token) << 32) | std::uint32_t(fd);
-    return epoll_ctl(m_pollFds.front().fd, operation, fd, &event) < 0 ? errno : 0;
+    event.events = watch.wanted;
+    event.data.u64 = (std::uint64_t(watch.token) << 32) | std::uint32_t(fd);
+    return epoll_ctl(epollFd(), operation, fd, &event) < 0 ? errno : 0;
 }
 
-/// Has the kernel watch @p fd for @p events; answers an errno.
-int EpollReadiness::arm(int fd, Watch &watch, unsigned events)
+/// Has the kernel, or poll(2), wait for what is wanted; answers an errno.
+int EpollReadiness::apply(int fd, Watch &watch)
 {
-    int error = control(watch.armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, watch.token, events);
-    // The set may be out of step: it lost a file that was closed without a word, or it still has
-    // one whose duplicate has got the number back.
-    if (error == ENOENT)
-        error = control(EPOLL_CTL_ADD, fd, watch.token, events);
-    else if (error == EEXIST)
-        error = control(EPOLL_CTL_MOD, fd, watch.token, events);
-
-    if (error == EPERM) {
+    if (!watch.wanted) {
+        m_polled.remove(fd);
+        watch.refused = false;
+        // Fails if it was closed, and rightly so. If a duplicate is open, collect() will notice.
+        if (watch.armed)
+            control(EPOLL_CTL_DEL, fd, watch);
         watch.armed = 0;
-        setAlwaysReady(fd, watch, true);
         return 0;
     }
-    if (error)
-        return error;
-    watch.armed = std::uint16_t(events);
-    setAlwaysReady(fd, watch, false);
-    return 0;
+    if (m_polled.contains(fd)) {
+        m_polled.set(fd, watch.wanted);
+        return 0;
+    }
+
+    int error = control(watch.armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, watch);
+    if (error == ENOENT) {
+        // The set lost the file that had this number. If a duplicate of that is open, it may still
+        // report, and must not be taken for the new one.
+        ++watch.token;
+        error = control(EPOLL_CTL_ADD, fd, watch);
+    } else if (error == EEXIST) {
+        // A duplicate of a file that the set could not be told to forget has got the number back.
+        error = control(EPOLL_CTL_MOD, fd, watch);
+    }
+    watch.armed = error ? 0 : watch.wanted;
+    if (error == EPERM) {
+        watch.refused = true;
+        m_polled.set(fd, watch.wanted);
+        return 0;
+    }
+    return error;
 }
 
-void EpollReadiness::setAlwaysReady(int fd, Watch &watch, bool on)
+void EpollReadiness::declareClosed(int fd, Watch &watch)
 {
-    if (watch.alwaysReady == on)
-        return;
-    watch.alwaysReady = on;
-    if (on)
-        m_alwaysReady.push_back(fd);
-    else
-        m_alwaysReady.erase(std::find(m_alwaysReady.begin(), m_alwaysReady.end(), fd));
-}
-
-/// As arm(), for a number that is watched already: the only thing that can be wrong is
-/// that it was closed.
-void EpollReadiness::rearm(int fd, Watch &watch)
-{
-    if (arm(fd, watch, watch.wanted) == 0)
-        return;
     setWanted(watch, 0);
-    watch.armed = 0;
-    setAlwaysReady(fd, watch, false);
+    apply(fd, watch);
     m_closed.push_back(fd);
 }
 
 void EpollReadiness::flush()
 {
-    if (m_forks != forkCount() || m_stale)
+    if (m_forks != forkCount())
         rebuild();
-    for (int fd : m_gathered) {
+    for (std::size_t i = 0; i < m_gathered.size(); ++i) {
+        const int fd = m_gathered[i];
         Watch &watch = m_watches[std::size_t(fd)];
         watch.gathered = false;
-        if (watch.wanted == watch.armed || watch.alwaysReady)
-            continue;
-        if (watch.wanted) {
-            rearm(fd, watch);
-        } else {
-            // Fails if it was closed, and rightly so. If a duplicate is open elsewhere, collect() will notice.
-            control(EPOLL_CTL_DEL, fd, 0, 0);
-            watch.armed = 0;
-        }
+        if (apply(fd, watch) != 0)
+            declareClosed(fd, watch);
     }
     m_gathered.clear();
 }
@@ -159,61 +155,99 @@ void EpollReadiness::rebuild()
 {
     const int renewed = epoll_create1(EPOLL_CLOEXEC);
     if (renewed < 0)
-        return; // out of descriptors: the old set still works, and the next flush() tries again
-    close(m_pollFds.front().fd);
-    m_pollFds.front().fd = renewed;
+        return; // out of descriptors: the old set still works, and the next look tries again
+    close(epollFd());
+    m_polled.fds().front().fd = renewed;
     m_forks = forkCount();
     m_stale = false;
     for (std::size_t number = 0; number < m_watches.size(); ++number) {
         Watch &watch = m_watches[number];
         watch.armed = 0;
-        if (watch.wanted)
-            rearm(int(number), watch);
+        if (watch.wanted && apply(int(number), watch) != 0)
+            declareClosed(int(number), watch);
     }
-}
-
-bool EpollReadiness::hasUnpolled() const
-{
-    return !m_closed.empty()
-        || std::any_of(m_alwaysReady.begin(), m_alwaysReady.end(), [this](int fd) {
-               return (m_watches[std::size_t(fd)].wanted & AlwaysReadyEvents) != 0;
-           });
 }
 
 void EpollReadiness::collect(std::vector<Found> &found, bool thorough)
 {
-    const std::size_t first = found.size();
-    std::array<epoll_event, 256> events;
-    const int count = epoll_wait(m_pollFds.front().fd, events.data(), int(events.size()), 0);
-    for (int i = 0; i < count; ++i) {
-        const epoll_event &event = events[std::size_t(i)];
-        const auto number = std::size_t(event.data.u64 & 0xffffffff);
-        const Watch &watch = m_watches[number];
-        if (watch.token != std::uint32_t(event.data.u64 >> 32) || !watch.wanted)
-            m_stale = true;
-        else if (const unsigned ready = readyEvents(event.events, watch.wanted))
-            found.push_back({int(number), ready});
+    flush();
+    ++m_round;
+    bool setIsReady = true;
+    if (!m_polled.isEmpty()) {
+        collectPolled(found);
+        setIsReady = m_polled.fds().front().revents != 0;
     }
-    if (found.size() > first)
-        doubt(found, first, thorough);
-
-    for (int fd : m_alwaysReady) {
-        if (const unsigned ready = AlwaysReadyEvents & m_watches[std::size_t(fd)].wanted)
-            found.push_back({fd, ready});
+    if (setIsReady) {
+        const std::size_t first = found.size();
+        collectSet(found);
+        if (found.size() > first && (thorough || Clock::now() >= m_nextDoubt))
+            doubt(found, first);
     }
+    if (m_stale)
+        rebuild();
     for (int fd : m_closed)
-        found.push_back({fd, Closed});
+        found.push_back({fd, G_IO_NVAL});
     m_closed.clear();
 }
 
-/// Asks poll(2) whether what the set reported since @p first is true, and drops what is not.
-void EpollReadiness::doubt(std::vector<Found> &found, std::size_t first, bool thorough)
+void EpollReadiness::collectPolled(std::vector<Found> &found)
 {
-    const TimePoint now = Clock::now();
-    if (!thorough && now < m_nextDoubt)
+    std::vector<GPollFD> &fds = m_polled.fds();
+    if (g_poll(fds.data(), guint(fds.size()), 0) < 0)
         return;
-    m_nextDoubt = now + DoubtInterval;
+    m_idle.clear();
+    for (std::size_t i = m_polled.firstIndex(); i < fds.size(); ++i) {
+        const GPollFD &polled = fds[i];
+        const unsigned ready = readyEvents(polled.revents, polled.events);
+        if (polled.revents & G_IO_NVAL)
+            m_idle.push_back(polled.fd);
+        else if (ready)
+            found.push_back({polled.fd, ready});
+        else if (!m_watches[std::size_t(polled.fd)].refused)
+            m_idle.push_back(polled.fd);
+    }
+    for (int fd : m_idle) {
+        Watch &watch = m_watches[std::size_t(fd)];
+        m_polled.remove(fd);
+        watch.refused = false;
+        if (apply(fd, watch) != 0)
+            declareClosed(fd, watch);
+    }
+}
 
+void EpollReadiness::collectSet(std::vector<Found> &found)
+{
+    m_events.resize(std::clamp<std::size_t>(m_wantedCount, 1, MostEvents));
+    const int count = epoll_wait(epollFd(), m_events.data(), int(m_events.size()), 0);
+    for (int i = 0; i < count; ++i) {
+        const epoll_event &event = m_events[std::size_t(i)];
+        const int fd = int(event.data.u64 & 0xffffffff);
+        Watch &watch = m_watches[std::size_t(fd)];
+        if (watch.token != std::uint32_t(event.data.u64 >> 32) || !watch.armed) {
+            m_stale = true;
+            continue;
+        }
+        const unsigned ready = readyEvents(event.events, watch.wanted);
+        if (!ready)
+            continue;
+        found.push_back({fd, ready});
+
+        watch.streak = watch.lastRound + 1 == m_round ? std::uint8_t(watch.streak + 1) : 1;
+        watch.lastRound = m_round;
+        if (watch.streak >= LongStreak) {
+            watch.streak = 0;
+            if (control(EPOLL_CTL_DEL, fd, watch) == 0) {
+                watch.armed = 0;
+                m_polled.set(fd, watch.wanted);
+            }
+        }
+    }
+}
+
+/// Asks poll(2) whether what the set reported since @p first is true, and drops what is not.
+void EpollReadiness::doubt(std::vector<Found> &found, std::size_t first)
+{
+    m_nextDoubt = Clock::now() + DoubtInterval;
     m_doubted.clear();
     for (std::size_t i = first; i < found.size(); ++i)
         m_doubted.push_back({found[i].fd, gushort(m_watches[std::size_t(found[i].fd)].wanted), 0});
@@ -227,13 +261,14 @@ void EpollReadiness::doubt(std::vector<Found> &found, std::size_t first, bool th
             *kept++ = {polled.fd, ready};
             continue;
         }
-        // Either another thread was faster, or the report was for a file that had this number.
-        // In the latter case the set cannot be told to stop.
-        if (control(EPOLL_CTL_MOD, polled.fd, watch.token, watch.wanted) != 0) {
+        // Either another thread was faster, or the report was for a file that had this number before. In the
+        // latter case the set does not know the number, or it does, because the present file
+        // came into it with the same token: a new one gives the other away at its next report.
+        if (m_polled.contains(polled.fd))
+            continue;
+        ++watch.token;
+        if (control(EPOLL_CTL_MOD, polled.fd, watch) != 0)
             m_stale = true;
-            watch.armed = 0;
-            rearm(polled.fd, watch);
-        }
     }
     found.erase(kept, found.end());
 }
@@ -246,17 +281,18 @@ EpollReadiness::Duration EpollReadiness::audit()
     if (m_audited == 0 && start < m_nextAudit)
         return m_nextAudit - start;
 
-    std::size_t looked = 0;
-    for (; m_audited < m_watches.size() && looked < AuditStep; ++m_audited) {
+    for (std::size_t looked = 0; m_audited < m_watches.size() && looked < AuditStep; ++m_audited) {
+        const int fd = int(m_audited);
         Watch &watch = m_watches[m_audited];
-        if (!watch.wanted)
-            continue;
-        rearm(int(m_audited), watch);
+        if (!watch.wanted || m_polled.contains(fd))
+            continue; // poll(2) finds out by itself
         ++looked;
+        if (apply(fd, watch) != 0)
+            declareClosed(fd, watch);
     }
     const TimePoint end = Clock::now();
     m_auditCost += end - start;
-    if (m_audited < m_watches.size() || !m_closed.empty())
+    if (m_audited < m_watches.size())
         return Duration::zero();
     m_nextAudit = end + AuditRarity * m_auditCost;
     m_auditCost = Duration::zero();

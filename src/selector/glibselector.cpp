@@ -65,14 +65,20 @@ bool anyReady(Iterator first, Iterator last)
     return std::any_of(first, last, [](const GPollFD &fd) { return fd.revents != 0; });
 }
 
+/// What counts as work of the loop in guest mode: everything.
+const GLibSelectorPrivate::Wait GuestWait = [] {
+    GLibSelectorPrivate::Wait wait;
+    wait.loopsTimers = true;
+    return wait;
+}();
+
 }
 
 /// Notes on which level of GLib's dispatching an iteration of ours runs. They nest.
 struct GLibSelectorPrivate::Iteration
 {
-    Iteration(GLibSelectorPrivate *selector, bool hasIdleWork)
-        : loopHasIdleWork(hasIdleWork)
-        , depth(g_main_depth())
+    explicit Iteration(GLibSelectorPrivate *selector)
+        : depth(g_main_depth())
         , m_selector(selector)
         , m_outer(selector->m_iteration)
     {
@@ -82,9 +88,9 @@ struct GLibSelectorPrivate::Iteration
     Iteration(const Iteration &) = delete;
     Iteration &operator=(const Iteration &) = delete;
 
-    const bool loopHasIdleWork;
     const int depth;
     bool loopHasWork = false;
+    bool loopHasIdleWork = false;
     bool loopWasDispatched = false;
     int loopPriority = 0; // at which it was
 
@@ -108,7 +114,7 @@ GLibSelectorPrivate::~GLibSelectorPrivate()
 void GLibSelectorPrivate::close()
 {
     m_closed = true;
-    setLoop(nullptr, 0);
+    detach();
     releaseContext();
     m_found.clear();
     m_nextFound = 0;
@@ -138,20 +144,37 @@ GLibSelectorPrivate::Entry *GLibSelectorPrivate::entry(int fd)
     return &m_entries[std::size_t(fd)];
 }
 
-std::error_code GLibSelectorPrivate::setEvents(int fd, GLibSelector::Events events, void *data)
+std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events, void *data)
 {
-    if (!events || (events & ~AllEvents))
-        return error(std::errc::invalid_argument);
-    if (const std::error_code refused = m_readiness->set(fd, events))
-        return refused;
-    if (std::size_t(fd) >= m_entries.size())
+    if (std::size_t(fd) >= m_entries.size()) {
+        // The tables are as long as the largest number, which the limit of open files bounds only if it is open.
+        if (const std::error_code closed = checkOpen(fd))
+            return closed;
         m_entries.resize(std::size_t(fd) + 1);
+    }
     Entry &changed = m_entries[std::size_t(fd)];
     changed.data = data;
     changed.events = events;
     changed.ready &= events;
+    m_readiness->set(fd, events);
     noteChange();
     return {};
+}
+
+/// As watch(), but if the kernel refuses it, it says why and nothing has changed.
+std::error_code GLibSelectorPrivate::tryWatch(int fd, GLibSelector::Events events, void *data)
+{
+    if (!events || (events & ~AllEvents))
+        return error(std::errc::invalid_argument);
+    const Entry before = std::size_t(fd) < m_entries.size() ? m_entries[std::size_t(fd)] : Entry();
+    if (const std::error_code refused = watch(fd, events, data))
+        return refused;
+    const std::error_code refused = m_readiness->confirm(fd);
+    if (refused) {
+        m_readiness->set(fd, before.events);
+        m_entries[std::size_t(fd)] = before;
+    }
+    return refused;
 }
 
 void GLibSelectorPrivate::wakeUp()
@@ -163,7 +186,8 @@ void GLibSelectorPrivate::wakeUp()
 
 void GLibSelectorPrivate::noteChange()
 {
-    if (m_polling.load(std::memory_order_relaxed))
+    // An iteration of ours looks again before it polls.
+    if (m_polling.load(std::memory_order_relaxed) && !isIterating(0))
         wakeUp();
 }
 
@@ -196,7 +220,24 @@ void GLibSelectorPrivate::collect(bool thorough)
 
 void GLibSelectorPrivate::collect()
 {
+    m_now = Clock::now();
     collect(false);
+}
+
+std::optional<GLibSelector::Descriptor> GLibSelectorPrivate::takeReady()
+{
+    while (hasReady()) {
+        const int fd = m_found[m_nextFound++].fd;
+        Entry *ready = entry(fd);
+        if (!ready || !ready->ready)
+            continue;
+        const GLibSelector::Descriptor result{fd, ready->ready, ready->data};
+        ready->ready = 0;
+        if (result.events == GLibSelector::Invalid)
+            ready->events = 0;
+        return result;
+    }
+    return std::nullopt;
 }
 
 /// Whether this thread owns the context now; if so, g_main_context_release() has to follow.
@@ -238,20 +279,33 @@ void GLibSelectorPrivate::releaseContext()
     g_main_context_release(m_context);
 }
 
+GLibSelectorPrivate::TimePoint GLibSelectorPrivate::deadline(const Wait &wait) const
+{
+    return wait.loopsTimers ? std::min(wait.deadline, m_loop->deadline()) : wait.deadline;
+}
+
+bool GLibSelectorPrivate::hasWork(const Wait &wait, TimePoint now) const
+{
+    return isWakeUpRequested() || hasReady() || (wait.descriptors && m_readiness->hasUnpolled())
+        || deadline(wait) <= now;
+}
+
+bool GLibSelectorPrivate::hasIdleWork(const Wait &wait) const
+{
+    return wait.loopsTimers && m_loop->hasIdleWork();
+}
+
 bool GLibSelectorPrivate::iterate(const Wait &wait)
 {
     dropResults();
-    m_channel.renewAfterFork();
-    m_readiness->flush();
+    m_now = Clock::now();
+    const TimePoint patienceEnd = m_now + wait.patience;
+    bool busy = hasWork(wait, m_now) || hasIdleWork(wait);
 
-    const TimePoint now = Clock::now();
-    const bool block = wait.mayBlock && !wait.idleWork && !hasWork(wait.deadline, now)
-        && !(wait.descriptors && m_readiness->hasUnpolled());
-
-    if (m_glibIsCalm && now - m_lastLook < wait.patience) {
-        if (!block)
+    if (m_glibIsCalm && m_now - m_lastLook < wait.patience) {
+        if (busy)
             return false;
-        if (wait.descriptors && m_skipQuickTries-- <= 0) {
+        if (wait.descriptors && wait.mayBlock && m_skipQuickTries-- <= 0) {
             collect(false);
             if (hasReady()) {
                 m_skipQuickTries = 0;
@@ -262,51 +316,58 @@ bool GLibSelectorPrivate::iterate(const Wait &wait)
     }
 
     const Ownership before = m_ownership;
-    m_lastLook = now;
+    bool glibHadWork = false;
     for (;;) {
         const bool acquired = acquire();
-        const bool glibHadWork = look(wait, block, acquired);
+        const bool block = wait.mayBlock && !busy;
+        const bool hadWork = look(wait, block, acquired);
         if (acquired)
             g_main_context_release(m_context);
-        if (glibHadWork || m_ownership != before)
+        glibHadWork |= hadWork;
+        if (m_closed || m_ownership != before)
             return true;
-        if (!block || hasReady() || hasWork(wait.deadline, m_lastLook))
-            return false;
+        busy = hasWork(wait, m_now) || hasIdleWork(wait);
+        if (busy || !wait.mayBlock || (glibHadWork && m_now >= patienceEnd))
+            return glibHadWork;
     }
 }
 
 /// Looks at GLib, if this thread @p ownsContext, and at the kernel; answers whether GLib had work.
 bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
 {
-    Iteration iteration(this, wait.idleWork);
-
-    Duration timeout = Duration::zero();
-    if (block) {
-        timeout = wait.descriptors ? m_readiness->audit() : Duration::max();
-        if (wait.deadline != Never)
-            timeout = std::clamp(wait.deadline - m_lastLook, Duration::zero(), timeout);
-        if (!ownsContext)
-            timeout = std::min(timeout, std::clamp((m_lastLook - m_foreignSince) / 4, FirstRetry,
-                                                   LastRetry));
-    }
+    Iteration iteration(this);
+    m_channel.renewAfterFork();
+    const Duration auditTimeout =
+        wait.descriptors ? m_readiness->audit() : Duration::max();
 
     m_polling.store(true, std::memory_order_seq_cst);
 
     int priority = 0;
     int glibCount = 0;
+    int glibTimeout = -1;
     bool prepared = false;
-    bool limitIsGLibs = false;
     if (ownsContext) {
         prepared = g_main_context_prepare(m_context, &priority);
-        int glibTimeout = -1;
         while ((glibCount = g_main_context_query(m_context, priority, &glibTimeout, m_polled.data(),
                                                  int(m_polled.size())))
                > int(m_polled.size()))
             m_polled.resize(std::size_t(glibCount));
-        limitIsGLibs = glibTimeout >= 0 && std::chrono::milliseconds(glibTimeout) < timeout;
-        if (limitIsGLibs)
-            timeout = std::chrono::milliseconds(glibTimeout);
     }
+
+    // What a source has changed while it was asked whether it is ready counts already.
+    m_readiness->flush();
+    iteration.loopHasIdleWork = hasIdleWork(wait);
+    Duration timeout = Duration::zero();
+    if (block && !iteration.loopHasIdleWork && !hasWork(wait, m_now)) {
+        timeout = auditTimeout;
+        if (const TimePoint limit = deadline(wait); limit != Never)
+            timeout = std::min(timeout, limit - m_now);
+        if (!ownsContext)
+            timeout = std::min(timeout, std::clamp((m_now - m_foreignSince) / 4, FirstRetry, LastRetry));
+    }
+    const bool limitIsGLibs = glibTimeout >= 0 && std::chrono::milliseconds(glibTimeout) < timeout;
+    if (limitIsGLibs)
+        timeout = std::chrono::milliseconds(glibTimeout);
 
     // Ours come behind GLib's, which have to be handed back as they came.
     m_polled.resize(std::size_t(glibCount));
@@ -315,29 +376,30 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
         const std::vector<GPollFD> &ours = m_readiness->pollFds();
         m_polled.insert(m_polled.end(), ours.begin(), ours.end());
     }
-    if (isWakeUpRequested())
-        timeout = Duration::zero();
     const int count = pollFor(m_polled, timeout);
     m_polling.store(false, std::memory_order_relaxed);
-    m_lastLook = Clock::now();
+    m_lastLook = m_now = Clock::now();
 
     const auto glibEnd = m_polled.begin() + glibCount;
     if (glibEnd->revents)
         m_channel.drain();
-    const bool oursReady = wait.descriptors
-        && (anyReady(glibEnd + 1, m_polled.end()) || m_readiness->hasUnpolled());
-    const bool glibReady =
-        anyReady(m_polled.begin(), glibEnd) || (count == 0 && limitIsGLibs);
+    const bool oursReady = anyReady(glibEnd + 1, m_polled.end())
+        || (wait.descriptors && m_readiness->hasUnpolled());
+    const bool glibReady = anyReady(m_polled.begin(), glibEnd) || (count == 0 && limitIsGLibs);
 
     bool glibHadWork = false;
     if (ownsContext) {
-        iteration.loopHasWork = oursReady || hasWork(wait.deadline, m_lastLook);
+        iteration.loopHasWork = oursReady || hasWork(wait, m_now);
         if (g_main_context_check(m_context, priority, m_polled.data(), glibCount)) {
             g_main_context_dispatch(m_context);
+            if (m_closed)
+                return true;
             // GLib does not tell what it dispatched. It was the loop alone if the loop took part and
             // nothing else was seen to be ready at its priority.
             glibHadWork = glibReady || !iteration.loopWasDispatched
                 || (prepared && priority <= iteration.loopPriority);
+            if (glibHadWork)
+                m_now = Clock::now();
         }
     }
     m_glibIsCalm = !glibHadWork && !glibReady;
@@ -347,14 +409,9 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
     return glibHadWork;
 }
 
-void GLibSelectorPrivate::setLoop(Loop *loop, int priority)
+void GLibSelectorPrivate::attach(Loop *loop, int priority)
 {
     m_loop = loop;
-    if (!loop) {
-        m_work.reset();
-        m_idle.reset();
-        return;
-    }
     if (!m_work) {
         ContextSource::Owner *const owner = this;
         m_work = std::make_unique<ContextSource>(m_context, owner, "GLibEventDispatcher");
@@ -364,15 +421,16 @@ void GLibSelectorPrivate::setLoop(Loop *loop, int priority)
     m_idle->setPriority(std::max(priority, G_PRIORITY_DEFAULT_IDLE));
 }
 
+void GLibSelectorPrivate::detach()
+{
+    m_work.reset();
+    m_idle.reset();
+}
+
 /// Whether it is an iterate() of ours that runs GLib, @p levels of dispatching below.
 bool GLibSelectorPrivate::isIterating(int levels) const
 {
     return m_iteration && g_main_depth() == m_iteration->depth + levels;
-}
-
-bool GLibSelectorPrivate::hasWork(TimePoint deadline, TimePoint now) const
-{
-    return isWakeUpRequested() || deadline <= now;
 }
 
 bool GLibSelectorPrivate::prepare(ContextSource *source, int *timeout)
@@ -392,15 +450,13 @@ bool GLibSelectorPrivate::prepare(ContextSource *source, int *timeout)
     source->setPollFds(fds);
 
     m_polling.store(true, std::memory_order_seq_cst);
+    const Duration auditTimeout = m_readiness->audit();
     const TimePoint now = Clock::now();
-    const TimePoint deadline = m_loop->deadline();
-    if (hasWork(deadline, now) || m_readiness->hasUnpolled())
+    if (hasWork(GuestWait, now))
         return true;
-    const Duration limit = std::min(deadline - now, m_readiness->audit());
-    if (m_readiness->hasUnpolled())
-        return true;
-    if (limit != Duration::max())
-        *timeout = toMilliseconds(limit);
+    const TimePoint limit = m_loop->deadline();
+    if (limit != Never || auditTimeout != Duration::max())
+        *timeout = toMilliseconds(std::min(limit - now, auditTimeout));
     return false;
 }
 
@@ -411,8 +467,7 @@ bool GLibSelectorPrivate::check(ContextSource *source)
     if (source == m_idle.get())
         return m_loop->hasIdleWork();
     m_polling.store(false, std::memory_order_relaxed);
-    return source->isPolledReady() || m_readiness->hasUnpolled()
-        || hasWork(m_loop->deadline(), Clock::now());
+    return source->isPolledReady() || hasWork(GuestWait, Clock::now());
 }
 
 void GLibSelectorPrivate::dispatch(ContextSource *source)
@@ -449,7 +504,7 @@ std::error_code GLibSelector::add(int fd, Events events, void *data)
         return error(std::errc::bad_file_descriptor);
     if (d->entry(fd))
         return error(std::errc::file_exists);
-    return d->setEvents(fd, events, data);
+    return d->tryWatch(fd, events, data);
 }
 
 std::error_code GLibSelector::modify(int fd, Events events, void *data)
@@ -460,19 +515,16 @@ std::error_code GLibSelector::modify(int fd, Events events, void *data)
         return error(std::errc::bad_file_descriptor);
     if (!d->entry(fd))
         return error(std::errc::no_such_file_or_directory);
-    return d->setEvents(fd, events, data);
+    return d->tryWatch(fd, events, data);
 }
 
 std::error_code GLibSelector::remove(int fd)
 {
     if (const std::error_code refused = d->checkUse())
         return refused;
-    GLibSelectorPrivate::Entry *removed = d->entry(fd);
-    if (!removed)
+    if (!d->entry(fd))
         return error(fd < 0 ? std::errc::bad_file_descriptor : std::errc::no_such_file_or_directory);
-    *removed = {};
-    d->m_readiness->set(fd, 0);
-    d->noteChange();
+    d->watch(fd, 0, nullptr);
     return {};
 }
 
@@ -508,7 +560,7 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
         wait.deadline = after(GLibSelectorPrivate::Clock::now(), *timeout);
     do {
         d->iterate(wait);
-    } while (wait.mayBlock && !d->hasReady() && !d->isWakeUpRequested()
+    } while (wait.mayBlock && !d->m_closed && !d->hasReady() && !d->isWakeUpRequested()
              && GLibSelectorPrivate::Clock::now() < wait.deadline);
     d->takeWakeUp();
     return {};
@@ -518,18 +570,7 @@ std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()
 {
     if (d->checkUse())
         return std::nullopt;
-    while (d->hasReady()) {
-        const int fd = d->m_found[d->m_nextFound++].fd;
-        GLibSelectorPrivate::Entry *entry = d->entry(fd);
-        if (!entry || !entry->ready)
-            continue;
-        const Descriptor result{fd, entry->ready, entry->data};
-        entry->ready = 0;
-        if (result.events == Invalid)
-            *entry = {};
-        return result;
-    }
-    return std::nullopt;
+    return d->takeReady();
 }
 
 void GLibSelector::wakeUp()

@@ -46,10 +46,12 @@ public:
     struct Wait
     {
         bool mayBlock = false;
-        bool descriptors = true; ///< Whether descriptors are looked at.
-        TimePoint deadline = Never; ///< As Loop::deadline().
-        bool idleWork = false; ///< As Loop::hasIdleWork().
-        Duration patience{0}; ///< How old the last look at GLib and the kernel may be if there is work.
+        bool descriptors = true; ///< Whether they are looked at.
+        bool loopsTimers = false; ///< Whether the deadline and the idle work of the loop count.
+        TimePoint deadline = Never;
+        /// While there is work all the time: how long GLib, if it had none, and the kernel may be left
+        /// alone. With a patience GLib may also have several iterations of which the loop hears nothing.
+        Duration patience{0};
     };
 
     enum class Ownership {
@@ -68,22 +70,30 @@ public:
     void bindToThread();
     void close();
 
-    /// Waits and collects what is ready; one iteration of GLib at the most in which it had something to do.
-    /// Answers whether GLib had, or the ownership of the context has changed.
+    /// Waits, and collects what is ready. Answers whether GLib had work, or the ownership of the
+    /// context has changed.
     bool iterate(const Wait &wait);
+    /// The time when iterate() last looked at the clock, unless GLib may have taken long since.
+    TimePoint recentTime() const { return m_now; }
     /// Collects what is ready, without a look at GLib.
     void collect();
     /// Whether takeReady() has something left to tell.
+    std::optional<GLibSelector::Descriptor> takeReady();
     bool hasReady() const { return m_nextFound < m_found.size(); }
 
     bool isWakeUpRequested() const { return m_wakeUpRequested.load(std::memory_order_seq_cst); }
     bool takeWakeUp() { return m_wakeUpRequested.exchange(false, std::memory_order_seq_cst); }
     void wakeUp();
-    /// To be called when something has changed that a running wait has not been told of.
+    /// To be called when something has changed that GLib, if it is about to sleep, has not been told of.
     void noteChange();
 
-    /// Ranks the work of @p loop among GLib's sources, and has it served in guest mode. nullptr ends it.
-    void setLoop(Loop *loop, int priority);
+    /// Waits for @p events of @p fd, or no longer if there are none. The kernel is asked later, and if it
+    /// refuses, the next result is Invalid. Only a number that is out of all bounds is an error.
+    std::error_code watch(int fd, GLibSelector::Events events, void *data);
+
+    /// Ranks the work of @p loop among GLib's sources, and has it served in guest mode.
+    void attach(Loop *loop, int priority);
+    void detach();
 
     /// Acquires the context, now or in a later iterate(), and keeps it; also as the
     /// thread-default one unless it is the default context.
@@ -106,7 +116,7 @@ private:
     struct Iteration;
 
     Entry *entry(int fd);
-    std::error_code setEvents(int fd, GLibSelector::Events events, void *data);
+    std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     void dropResults();
     void collect(bool thorough);
 
@@ -114,7 +124,9 @@ private:
     bool acquire();
 
     bool isIterating(int levels) const;
-    bool hasWork(TimePoint deadline, TimePoint now) const;
+    TimePoint deadline(const Wait &wait) const;
+    bool hasWork(const Wait &wait, TimePoint now) const;
+    bool hasIdleWork(const Wait &wait) const;
     bool prepare(ContextSource *source, int *timeout) override;
     bool check(ContextSource *source) override;
     void dispatch(ContextSource *source) override;
@@ -144,6 +156,7 @@ private:
     TimePoint m_foreignSince;
 
     TimePoint m_lastLook;
+    TimePoint m_now;
     bool m_glibIsCalm = false; // it had nothing to do at the last look
     int m_skipQuickTries = 0;
 };

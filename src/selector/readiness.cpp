@@ -7,8 +7,11 @@
 #    include "epollreadiness.h"
 #endif
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include <fcntl.h>
 
 std::unique_ptr<Readiness> Readiness::create()
 {
@@ -21,4 +24,11 @@ std::unique_ptr<Readiness> Readiness::create()
     }
 #endif
     return std::make_unique<PollReadiness>();
+}
+
+std::error_code checkOpen(int fd)
+{
+    if (fcntl(fd, F_GETFD) < 0)
+        return {errno, std::generic_category()};
+    return {};
 }

@@ -26,7 +26,7 @@ public:
     struct Found
     {
         int fd;
-        unsigned events; ///< Of those asked for; or POLLNVAL alone, and the descriptor is forgotten.
+        unsigned events; ///< Of those asked for; or G_IO_NVAL alone: it is closed, and forgotten.
     };
 
     /// The best one that this system has; GLIBEVENTDISPATCHER_BACKEND=poll asks for the portable one.
@@ -37,10 +37,13 @@ public:
     Readiness &operator=(const Readiness &) = delete;
     virtual ~Readiness() = default;
 
-    /// Waits for @p events of @p fd from now on; with 0, no longer. After an error nothing has changed.
-    virtual std::error_code set(int fd, unsigned events) = 0;
+    /// Waits for @p events of @p fd from the next flush() on; with 0, no longer.
+    virtual void set(int fd, unsigned events) = 0;
 
-    /// Must be called after changes and before a wait.
+    /// Answers what the kernel says of the last set(), which was for @p fd.
+    virtual std::error_code confirm(int fd) = 0;
+
+    /// To be called after changes and before a wait.
     virtual void flush() {}
 
     /// What somebody who calls poll(2) has to include in order to be woken when something is ready.
@@ -53,8 +56,8 @@ public:
     /// a word may be reported as ready for a short while.
     virtual void collect(std::vector<Found> &found, bool thorough) = 0;
 
-    /// To be called before a wait that may be long. Looks for descriptors that were closed without
-    /// a word, and answers how long one may wait before calling it again.
+    /// To be called now and then, and before a wait that may be long: looks for descriptors that were
+    /// closed without a word. Answers how long one may wait before calling it again.
     virtual Duration audit() { return Duration::max(); }
 };
 
@@ -64,5 +67,8 @@ inline unsigned readyEvents(unsigned found, unsigned wanted)
 {
     return (found & (G_IO_HUP | G_IO_ERR)) ? wanted : (found & wanted);
 }
+
+/// Whether @p fd is open, as an error if not.
+std::error_code checkOpen(int fd);
 
 #endif

@@ -12,6 +12,9 @@ constexpr TimerQueue::Duration WidestTolerance = 500ms;
 /// 5 % of less is under a millisecond, which is not worth being late for.
 constexpr TimerQueue::Duration ShortestCoarseInterval = 20ms;
 
+/// The last time at which a timer can be due without its window leaving the clock's range.
+constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTolerance;
+
 TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Duration interval)
 {
     switch (accuracy) {
@@ -48,9 +51,7 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
     timer.interval = std::max(interval, Duration::zero());
     timer.tolerance = tolerance(accuracy, interval);
     // An interval can be longer than what is left of the clock's range.
-    timer.due = interval < TimePoint::max() - WidestTolerance - now
-        ? now + timer.interval
-        : TimePoint::max() - WidestTolerance;
+    timer.due = timer.interval < Latest - now ? now + timer.interval : Latest;
     timer.owner = owner;
     timer.serial = ++m_serial;
     timer.id = id;
@@ -158,11 +159,19 @@ std::optional<TimerQueue::TimePoint> TimerQueue::due(int id) const
 
 std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() const
 {
-    if (m_taken < m_collected.size())
+    if (std::any_of(m_collected.begin() + std::ptrdiff_t(m_taken), m_collected.end(),
+                    [this](const Collected &collected) { return isLeft(collected); }))
         return m_now;
     if (m_ends.isEmpty())
         return std::nullopt;
     return m_ends.firstTime();
+}
+
+/// Whether it was not removed, and its place perhaps used again, since.
+bool TimerQueue::isLeft(const Collected &collected) const
+{
+    const Timer &timer = m_timers[collected.timer];
+    return timer.state == State::Collected && timer.serial == collected.serial;
 }
 
 void TimerQueue::collect(TimePoint now)
@@ -193,16 +202,18 @@ std::optional<TimerQueue::Tick> TimerQueue::take()
 {
     while (m_taken < m_collected.size()) {
         const Collected collected = m_collected[m_taken++];
+        if (!isLeft(collected))
+            continue;
         Timer &timer = m_timers[collected.timer];
-        if (timer.state != State::Collected || timer.serial != collected.serial)
-            continue; // removed, and perhaps used again, since
         timer.state = State::Firing;
         if (timer.interval > Duration::zero()) {
             const auto missed =
                 m_now < timer.due ? 0 : (m_now - timer.due) / timer.interval;
-            timer.due += (missed + 1) * timer.interval;
+            timer.due = timer.interval < Latest - timer.due - missed * timer.interval
+                ? timer.due + (missed + 1) * timer.interval
+                : Latest;
         }
-        return Tick{timer.id, timer.owner, timer.interval, timer.serial};
+        return Tick{timer.id, timer.owner, timer.interval, timer.serial, collected.timer};
     }
     m_collected.clear();
     m_taken = 0;
@@ -211,10 +222,7 @@ std::optional<TimerQueue::Tick> TimerQueue::take()
 
 void TimerQueue::finish(const Tick &tick)
 {
-    const auto found = m_ids.find(tick.id);
-    if (found == m_ids.end())
-        return;
-    const Timer &timer = m_timers[found->second];
+    const Timer &timer = m_timers[tick.index];
     if (timer.serial == tick.serial && timer.state == State::Firing)
-        schedule(found->second);
+        schedule(tick.index);
 }

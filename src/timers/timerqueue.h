@@ -56,7 +56,8 @@ public:
         int id;
         void *owner;
         Duration interval;
-        std::uint64_t serial; // tells a timer from a later one with the same id
+        std::uint64_t serial; // tells a timer from a later one in the same place
+        std::uint32_t index; // the place
     };
 
     /// Starts a timer; its first tick is @p interval after @p now. A timer that has the same @p id
@@ -121,6 +122,7 @@ private:
     void release(Index index);
     void schedule(Index index);
     void unschedule(Index index);
+    bool isLeft(const Collected &collected) const;
 
     std::vector<Timer> m_timers;
     Index m_free = None;
