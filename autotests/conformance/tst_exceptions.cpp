@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+
+#include "conformance.h"
+
+#include <stdexcept>
+
+/**
+ * Qt does not want exceptions to leave a handler, but its UNIX dispatcher lets them through and
+ * goes on afterwards, and programs rely on that. Qt's GLib dispatcher has GLib's C frames in
+ * between: they leave the context locked and the sources marked as running, so it cannot be used
+ * afterwards.
+ */
+class tst_Exceptions : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase();
+    void init() { settle(); }
+
+    void fromPostedEvent();
+    void fromNotifier();
+    void fromTimer();
+    void fromEachHandlerWhileWaiting();
+    void throughEventLoop();
+    void throughNestedEventLoops();
+    void caughtByTheOuterLoopsHandler();
+    void theRestOfTheTurnIsNotLost();
+    void manyTimes();
+
+private:
+    void verifyEverythingWorks();
+};
+
+namespace {
+
+struct Thrown : std::runtime_error
+{
+    Thrown()
+        : std::runtime_error("thrown by a test")
+    {
+    }
+};
+
+/// QEventLoop::exec() says this in several lines for each loop that an exception leaves.
+void ignoreWarningOfEventLoop()
+{
+    static const QRegularExpression text(QStringLiteral("Qt has caught an exception"));
+    QTest::ignoreMessage(QtWarningMsg, text);
+}
+
+}
+
+void tst_Exceptions::initTestCase()
+{
+    if (isQtGLib())
+        QSKIP("Qt's GLib dispatcher is not usable after an exception");
+}
+
+void tst_Exceptions::verifyEverythingWorks()
+{
+    int delivered = 0;
+    post([&] { ++delivered; });
+    Channel channel;
+    channel.write();
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        channel.drain();
+        ++activations;
+    });
+    TimerObject object;
+    object.startTimer(1, Qt::PreciseTimer);
+    QVERIFY(runUntil([&] { return delivered && activations && !object.fired.isEmpty(); }));
+
+    QEventLoop outer;
+    post([&] {
+        QEventLoop inner;
+        const WhenAboutToBlock poster([&] { post(&inner, [&] { inner.exit(1); }); });
+        outer.exit(inner.exec() + 1);
+    });
+    QCOMPARE(outer.exec(), 2);
+}
+
+void tst_Exceptions::fromPostedEvent()
+{
+    post([] { throw Thrown(); });
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::fromNotifier()
+{
+    Channel channel;
+    channel.write();
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        channel.drain();
+        throw Thrown();
+    });
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    verifyEverythingWorks();
+    channel.write();
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::fromTimer()
+{
+    // In Qt's own dispatchers a timer that throws while it runs never fires again, so this one ends
+    // itself first.
+    TimerObject object;
+    object.onTimer = [&](int id) {
+        object.killTimer(id);
+        throw Thrown();
+    };
+    object.startTimer(0);
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    verifyEverythingWorks();
+    object.startTimer(1, Qt::PreciseTimer);
+    QThread::msleep(2);
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::fromEachHandlerWhileWaiting()
+{
+    post([] { throw Thrown(); });
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+    settle();
+
+    Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        channel.drain();
+        throw Thrown();
+    });
+    {
+        const WhenAboutToBlock writer([&] { channel.write(); });
+        QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+    }
+
+    TimerObject object;
+    object.onTimer = [&](int id) {
+        object.killTimer(id);
+        throw Thrown();
+    };
+    object.startTimer(5, Qt::PreciseTimer);
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::throughEventLoop()
+{
+    post([] { throw Thrown(); });
+    QEventLoop loop;
+    ignoreWarningOfEventLoop();
+    QVERIFY_THROWS_EXCEPTION(Thrown, loop.exec());
+    verifyEverythingWorks();
+    post([&] { loop.exit(3); });
+    QCOMPARE(loop.exec(), 3);
+}
+
+void tst_Exceptions::throughNestedEventLoops()
+{
+    constexpr int Depth = 10;
+    std::function<void(int)> descend = [&](int depth) {
+        QEventLoop loop;
+        post([&, depth] {
+            if (depth == Depth)
+                throw Thrown();
+            descend(depth + 1);
+        });
+        loop.exec();
+    };
+    for (int i = 0; i < Depth; ++i)
+        ignoreWarningOfEventLoop();
+    QVERIFY_THROWS_EXCEPTION(Thrown, descend(1));
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::caughtByTheOuterLoopsHandler()
+{
+    QEventLoop outer;
+    bool caught = false;
+    post([&] {
+        QEventLoop inner;
+        QTimer::singleShot(1ms, &inner, [] { throw Thrown(); });
+        ignoreWarningOfEventLoop();
+        try {
+            inner.exec();
+        } catch (const Thrown &) {
+            caught = true;
+        }
+        post([&] { outer.exit(4); });
+    });
+    QCOMPARE(outer.exec(), 4);
+    QVERIFY(caught);
+    verifyEverythingWorks();
+}
+
+void tst_Exceptions::theRestOfTheTurnIsNotLost()
+{
+    int delivered = 0;
+    post([] { throw Thrown(); });
+    post([&] { ++delivered; });
+
+    Channel channels[3];
+    QObject parent;
+    int activations = 0;
+    for (Channel &channel : channels) {
+        channel.write();
+        auto *notifier = new QSocketNotifier(channel.reader, QSocketNotifier::Read, &parent);
+        connect(notifier, &QSocketNotifier::activated, this, [&] {
+            channel.drain();
+            ++activations;
+            throw Thrown();
+        });
+    }
+
+    TimerObject object;
+    object.onTimer = [&](int id) {
+        object.killTimer(id);
+        throw Thrown();
+    };
+    for (int i = 0; i < 3; ++i)
+        object.startTimer(1, Qt::PreciseTimer);
+
+    int caught = 0;
+    Watchdog watchdog;
+    while (!(delivered == 1 && activations == 3 && object.fired.size() == 3)
+           && !watchdog.expired()) {
+        try {
+            turn();
+        } catch (const Thrown &) {
+            ++caught;
+        }
+    }
+    QVERIFY(!watchdog.expired());
+    QCOMPARE(caught, 7);
+}
+
+void tst_Exceptions::manyTimes()
+{
+    for (int i = 0; i < 1000; ++i) {
+        post([] { throw Thrown(); });
+        QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    }
+    verifyEverythingWorks();
+}
+
+DISPATCHER_TEST_MAIN(tst_Exceptions)
+
+#include "tst_exceptions.moc"

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+
+#include "conformance.h"
+
+#include <QtCore/QRegularExpression>
+
+/// Descriptors that break, vanish or never were, and notifiers that get into each other's way.
+class tst_NotifierErrors : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init() { settle(); }
+
+    void hangUpAndError_data();
+    void hangUpAndError();
+
+    void closedDescriptorDisablesItsNotifier_data();
+    void closedDescriptorDisablesItsNotifier();
+    void closedDescriptorDisablesAllThreeTypes();
+    void closedWhileTheLoopRuns();
+    void closedWithADuplicateElsewhere();
+    void neverOpenedDescriptorDisablesItsNotifier();
+    void negativeDescriptorIsRefused();
+    void othersGoOnBesideAClosedOne();
+    void closedAndDeletedIsNoError();
+    void replacedBehindItsBackWatchesTheNewFile();
+    void usableAgainAfterAnInvalidDescriptor();
+
+    void secondOfTheSameTypeReplacesTheFirst();
+    void cannotBeChangedFromAnotherThread();
+};
+
+namespace {
+
+using Type = QSocketNotifier::Type;
+
+const char *nameOf(Type type)
+{
+    switch (type) {
+    case QSocketNotifier::Read:
+        return "Read";
+    case QSocketNotifier::Write:
+        return "Write";
+    case QSocketNotifier::Exception:
+        return "Exception";
+    }
+    return nullptr;
+}
+
+void expectInvalidSocketWarning(int fd, Type type)
+{
+    // Qt's two dispatchers quote the type differently.
+    const QString text =
+        QStringLiteral("^QSocketNotifier: Invalid socket %1 (with|and) type '?%2'?, disabling");
+    QTest::ignoreMessage(QtWarningMsg,
+                         QRegularExpression(text.arg(fd).arg(QLatin1String(nameOf(type)))));
+}
+
+/// A number that no open descriptor has.
+int closedNumber()
+{
+    const int fd = ::dup(STDERR_FILENO);
+    ::close(fd);
+    return fd;
+}
+
+int countActivations(QSocketNotifier *notifier, int turns = 1)
+{
+    int activations = 0;
+    const auto connection = QObject::connect(notifier, &QSocketNotifier::activated, notifier,
+                                             [&] { ++activations; });
+    for (int i = 0; i < turns; ++i)
+        turn();
+    QObject::disconnect(connection);
+    return activations;
+}
+
+}
+
+void tst_NotifierErrors::hangUpAndError_data()
+{
+    QTest::addColumn<Channel::Kind>("kind");
+    QTest::addColumn<bool>("closeReader");
+    QTest::addColumn<Type>("type");
+    QTest::addColumn<bool>("activated");
+
+    // Each notifier watches the end that is left. Hang-up and error are readiness of every type, as
+    // in poll(2); in Qt's GLib dispatcher hang-up is for readers only.
+    QTest::newRow("pipe, writer gone, Read")
+        << Channel::Pipe << false << QSocketNotifier::Read << true;
+    QTest::newRow("pipe, writer gone, Write")
+        << Channel::Pipe << false << QSocketNotifier::Write << !isQtGLib();
+    QTest::newRow("pipe, writer gone, Exception")
+        << Channel::Pipe << false << QSocketNotifier::Exception << !isQtGLib();
+    QTest::newRow("pipe, reader gone, Read")
+        << Channel::Pipe << true << QSocketNotifier::Read << true;
+    QTest::newRow("pipe, reader gone, Write")
+        << Channel::Pipe << true << QSocketNotifier::Write << true;
+    QTest::newRow("pipe, reader gone, Exception")
+        << Channel::Pipe << true << QSocketNotifier::Exception << true;
+    QTest::newRow("socket, peer gone, Read")
+        << Channel::SocketPair << false << QSocketNotifier::Read << true;
+    QTest::newRow("socket, peer gone, Write")
+        << Channel::SocketPair << false << QSocketNotifier::Write << true;
+    QTest::newRow("socket, peer gone, Exception")
+        << Channel::SocketPair << false << QSocketNotifier::Exception << !isQtGLib();
+}
+
+void tst_NotifierErrors::hangUpAndError()
+{
+    QFETCH(Channel::Kind, kind);
+    QFETCH(bool, closeReader);
+    QFETCH(Type, type);
+    QFETCH(bool, activated);
+    Channel channel(kind);
+    QSocketNotifier notifier(closeReader ? channel.writer : channel.reader, type);
+    notifier.setEnabled(false);
+    (closeReader ? channel.reader : channel.writer).close();
+    notifier.setEnabled(true);
+    QCOMPARE(countActivations(&notifier, 3), activated ? 3 : 0);
+    QVERIFY(notifier.isEnabled());
+}
+
+void tst_NotifierErrors::closedDescriptorDisablesItsNotifier_data()
+{
+    QTest::addColumn<Type>("type");
+    for (const Type type : { QSocketNotifier::Read, QSocketNotifier::Write,
+                             QSocketNotifier::Exception })
+        QTest::newRow(nameOf(type)) << type;
+}
+
+void tst_NotifierErrors::closedDescriptorDisablesItsNotifier()
+{
+    QFETCH(Type, type);
+    Channel channel;
+    QSocketNotifier notifier(channel.reader, type);
+    int activations = 0;
+    turn();
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    expectInvalidSocketWarning(channel.reader, type);
+    channel.reader.close();
+    QTRY_VERIFY(!notifier.isEnabled());
+    QCOMPARE(activations, 0);
+}
+
+void tst_NotifierErrors::closedDescriptorDisablesAllThreeTypes()
+{
+    Channel channel;
+    QSocketNotifier reader(channel.reader, QSocketNotifier::Read);
+    QSocketNotifier writer(channel.reader, QSocketNotifier::Write);
+    QSocketNotifier exception(channel.reader, QSocketNotifier::Exception);
+    turn();
+    for (const QSocketNotifier *notifier : { &reader, &writer, &exception })
+        expectInvalidSocketWarning(channel.reader, notifier->type());
+    channel.reader.close();
+    QTRY_VERIFY(!reader.isEnabled() && !writer.isEnabled() && !exception.isEnabled());
+}
+
+void tst_NotifierErrors::closedWhileTheLoopRuns()
+{
+    if (isQtGLib())
+        QSKIP("Qt's GLib dispatcher disables the notifier, but does not end the wait for that");
+    Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    expectInvalidSocketWarning(channel.reader, QSocketNotifier::Read);
+    post([&] { channel.reader.close(); });
+    QVERIFY(runUntil([&] { return !notifier.isEnabled(); }));
+}
+
+void tst_NotifierErrors::closedWithADuplicateElsewhere()
+{
+    Channel channel;
+    const FileDescriptor duplicate(::dup(channel.reader));
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    turn();
+    expectInvalidSocketWarning(channel.reader, QSocketNotifier::Read);
+    channel.reader.close();
+    channel.write();
+    // Not one activation, although the file is open, and ready, under its other number.
+    QCOMPARE(countActivations(&notifier, 3), 0);
+    QTRY_VERIFY(!notifier.isEnabled());
+
+    QSocketNotifier other(duplicate, QSocketNotifier::Read);
+    QCOMPARE(countActivations(&other), 1);
+    other.setEnabled(false);
+    QTRY_VERIFY(!turn());
+}
+
+void tst_NotifierErrors::neverOpenedDescriptorDisablesItsNotifier()
+{
+    const int fd = closedNumber();
+    expectInvalidSocketWarning(fd, QSocketNotifier::Read);
+    QSocketNotifier notifier(fd, QSocketNotifier::Read);
+    QTRY_VERIFY(!notifier.isEnabled());
+}
+
+void tst_NotifierErrors::negativeDescriptorIsRefused()
+{
+    QTest::ignoreMessage(QtWarningMsg, "QSocketNotifier: Invalid socket specified");
+    QSocketNotifier notifier(-1, QSocketNotifier::Read);
+    QVERIFY(!notifier.isValid());
+    QCOMPARE(countActivations(&notifier), 0);
+}
+
+void tst_NotifierErrors::othersGoOnBesideAClosedOne()
+{
+    Channel broken;
+    Channel intact;
+    QSocketNotifier closed(broken.reader, QSocketNotifier::Read);
+    QSocketNotifier other(intact.reader, QSocketNotifier::Read);
+    turn();
+    expectInvalidSocketWarning(broken.reader, QSocketNotifier::Read);
+    broken.reader.close();
+    intact.write();
+    QCOMPARE(countActivations(&other, 3), 3);
+    QTRY_VERIFY(!closed.isEnabled());
+    QCOMPARE(countActivations(&other, 3), 3);
+    intact.drain();
+    QTRY_VERIFY(!turn());
+}
+
+void tst_NotifierErrors::closedAndDeletedIsNoError()
+{
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    for (int i = 0; i < 10; ++i) {
+        Channel channel;
+        auto notifier = std::make_unique<QSocketNotifier>(channel.reader, QSocketNotifier::Read);
+        turn();
+        channel.reader.close();
+        notifier.reset();
+        turn();
+    }
+}
+
+void tst_NotifierErrors::replacedBehindItsBackWatchesTheNewFile()
+{
+    Channel old;
+    Channel replacement;
+    QSocketNotifier notifier(old.reader, QSocketNotifier::Read);
+    turn();
+    QCOMPARE(::dup2(replacement.reader, old.reader), int(old.reader));
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    turn();
+    QCOMPARE(activations, 0);
+    replacement.write();
+    // Nobody has promised when a dispatcher finds out; so without blocking.
+    QTRY_VERIFY(activations > 0);
+    QVERIFY(notifier.isEnabled());
+}
+
+void tst_NotifierErrors::usableAgainAfterAnInvalidDescriptor()
+{
+    Channel channel;
+    Channel replacement;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    turn();
+    expectInvalidSocketWarning(channel.reader, QSocketNotifier::Read);
+    const int number = channel.reader;
+    channel.reader.close();
+    QTRY_VERIFY(!notifier.isEnabled());
+
+    const FileDescriptor reused(::fcntl(replacement.reader, F_DUPFD, number));
+    QCOMPARE(int(reused), number);
+    replacement.write();
+    notifier.setEnabled(true);
+    QCOMPARE(countActivations(&notifier), 1);
+}
+
+void tst_NotifierErrors::secondOfTheSameTypeReplacesTheFirst()
+{
+    Channel channel;
+    channel.write();
+    auto first = std::make_unique<QSocketNotifier>(channel.reader, QSocketNotifier::Read);
+    const auto expectWarning = [&] {
+        // Qt's GLib dispatcher serves both, without a word.
+        if (isQtGLib())
+            return;
+        const QString text =
+            QStringLiteral("Multiple socket notifiers for same socket %1 and type Read");
+        QTest::ignoreMessage(QtWarningMsg, QRegularExpression(text.arg(channel.reader)));
+    };
+    expectWarning();
+    QSocketNotifier second(channel.reader, QSocketNotifier::Read);
+    int activationsOfFirst = 0;
+    connect(first.get(), &QSocketNotifier::activated, this, [&] { ++activationsOfFirst; });
+    QCOMPARE(countActivations(&second), 1);
+    QCOMPARE(activationsOfFirst, isQtGLib() ? 1 : 0);
+
+    // The first one's end is not the second's.
+    expectWarning();
+    first.reset();
+    QCOMPARE(countActivations(&second), 1);
+}
+
+void tst_NotifierErrors::cannotBeChangedFromAnotherThread()
+{
+    Channel channel;
+    channel.write();
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    QTest::ignoreMessage(QtWarningMsg, "QSocketNotifier: Socket notifiers cannot be enabled or "
+                                       "disabled from another thread");
+    std::thread([&] { notifier.setEnabled(false); }).join();
+    QCOMPARE(countActivations(&notifier), 1);
+}
+
+DISPATCHER_TEST_MAIN(tst_NotifierErrors)
+
+#include "tst_notifiererrors.moc"

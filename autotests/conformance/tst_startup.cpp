@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+
+#include "conformance.h"
+
+#include <QtCore/QPointer>
+
+/**
+ * The time before the first event loop and after the last. This test has no application of its own:
+ * every function makes one, so they also show that one process can have several in turn.
+ */
+class tst_Startup : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void dispatcherIsThereWithTheApplication();
+    void eventsPostedBeforeTheApplication();
+    void eventsPostedBeforeExec();
+    void processEventsBeforeExec();
+    void quitBeforeExec();
+    void execTwice();
+    void objectsThatOutliveTheApplication();
+    void deferredDeleteAtTheEnd();
+    void wakeUpRightAfterTheStart();
+};
+
+namespace {
+
+struct Application
+{
+    Application()
+    {
+        DispatcherUnderTest::install();
+        app.emplace(argc, argv);
+        if (!DispatcherUnderTest::isInstalled())
+            qFatal("the dispatcher under test is not the one in use");
+    }
+
+    int argc = 1;
+    char name[5] = "test";
+    char *argv[2] = { name, nullptr };
+    std::optional<QCoreApplication> app;
+};
+
+}
+
+void tst_Startup::dispatcherIsThereWithTheApplication()
+{
+    QPointer<QAbstractEventDispatcher> first;
+    {
+        const Application application;
+        first = dispatcher();
+        QVERIFY(first);
+        QCOMPARE(QCoreApplication::eventDispatcher(), first.data());
+        QCOMPARE(first->thread(), QThread::currentThread());
+    }
+    QVERIFY(!dispatcher());
+    const Application application;
+    QVERIFY(dispatcher());
+}
+
+void tst_Startup::eventsPostedBeforeTheApplication()
+{
+    QObject object;
+    int delivered = 0;
+    for (int i = 0; i < 3; ++i)
+        post(&object, [&] { ++delivered; });
+    const Application application;
+    post(&object, [] { QCoreApplication::quit(); });
+    QCoreApplication::exec();
+    QCOMPARE(delivered, 3);
+}
+
+void tst_Startup::eventsPostedBeforeExec()
+{
+    QObject object;
+    int delivered = 0;
+    post(&object, [&] { ++delivered; });
+    const Application application;
+    // Nothing but the event itself says that there is something to do.
+    QVERIFY(runUntil([&] { return delivered == 1; }));
+}
+
+void tst_Startup::processEventsBeforeExec()
+{
+    const Application application;
+    Channel channel;
+    channel.write();
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    TimerObject object;
+    object.startTimer(0);
+    int delivered = 0;
+    post([&] { ++delivered; });
+    turn();
+    QCOMPARE(delivered, 1);
+    QCOMPARE(activations, 1);
+    QCOMPARE(object.fired.size(), 1);
+}
+
+void tst_Startup::quitBeforeExec()
+{
+    const Application application;
+    QCoreApplication::quit();
+    post([] { QCoreApplication::exit(5); });
+    QCOMPARE(QCoreApplication::exec(), 5);
+}
+
+void tst_Startup::execTwice()
+{
+    const Application application;
+    for (const int code : { 1, 2, 3 }) {
+        QTimer::singleShot(1ms, qApp, [code] { QCoreApplication::exit(code); });
+        QCOMPARE(QCoreApplication::exec(), code);
+    }
+}
+
+void tst_Startup::objectsThatOutliveTheApplication()
+{
+    Channel channel;
+    channel.write();
+    std::optional<QSocketNotifier> notifier;
+    TimerObject object;
+    {
+        const Application application;
+        notifier.emplace(channel.reader, QSocketNotifier::Read);
+        object.startTimer(0);
+        turn();
+        QCOMPARE(object.fired.size(), 1);
+    }
+    post(&object, [] {});
+    notifier->setEnabled(false);
+}
+
+void tst_Startup::deferredDeleteAtTheEnd()
+{
+    QPointer<QObject> object(new QObject);
+    {
+        const Application application;
+        post([&] {
+            object->deleteLater();
+            QCoreApplication::quit();
+        });
+        QCoreApplication::exec();
+    }
+    QVERIFY(!object);
+}
+
+void tst_Startup::wakeUpRightAfterTheStart()
+{
+    const Application application;
+    Watchdog watchdog;
+    dispatcher()->wakeUp();
+    turn(QEventLoop::WaitForMoreEvents);
+    QVERIFY(!watchdog.expired());
+}
+
+QTEST_APPLESS_MAIN(tst_Startup)
+
+#include "tst_startup.moc"
