@@ -273,14 +273,14 @@ void EpollReadiness::doubt(std::vector<Found> &found, std::size_t first)
     found.erase(kept, found.end());
 }
 
-EpollReadiness::Duration EpollReadiness::audit()
+EpollReadiness::Duration EpollReadiness::audit(TimePoint now)
 {
     if (m_wantedCount == 0)
         return Duration::max();
-    const TimePoint start = Clock::now();
-    if (m_audited == 0 && start < m_nextAudit)
-        return m_nextAudit - start;
+    if (m_audited == 0 && now < m_nextAudit)
+        return m_nextAudit - now;
 
+    const TimePoint start = Clock::now();
     for (std::size_t looked = 0; m_audited < m_watches.size() && looked < AuditStep; ++m_audited) {
         const int fd = int(m_audited);
         Watch &watch = m_watches[m_audited];

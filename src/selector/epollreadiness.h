@@ -42,7 +42,7 @@ public:
     const std::vector<GPollFD> &pollFds() const override { return m_polled.fds(); }
     bool hasUnpolled() const override { return !m_closed.empty(); }
     void collect(std::vector<Found> &found, bool thorough) override;
-    Duration audit() override;
+    Duration audit(TimePoint now) override;
 
 private:
     struct Watch

@@ -318,9 +318,10 @@ bool GLibSelectorPrivate::iterate(const Wait &wait)
     const Ownership before = m_ownership;
     bool glibHadWork = false;
     for (;;) {
-        const bool acquired = acquire();
+        const bool kept = m_ownership == Ownership::Kept;
+        const bool acquired = !kept && acquire();
         const bool block = wait.mayBlock && !busy;
-        const bool hadWork = look(wait, block, acquired);
+        const bool hadWork = look(wait, block, kept || acquired);
         if (acquired)
             g_main_context_release(m_context);
         glibHadWork |= hadWork;
@@ -338,7 +339,7 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
     Iteration iteration(this);
     m_channel.renewAfterFork();
     const Duration auditTimeout =
-        wait.descriptors ? m_readiness->audit() : Duration::max();
+        wait.descriptors ? m_readiness->audit(m_now) : Duration::max();
 
     m_polling.store(true, std::memory_order_seq_cst);
 
@@ -376,9 +377,14 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
         const std::vector<GPollFD> &ours = m_readiness->pollFds();
         m_polled.insert(m_polled.end(), ours.begin(), ours.end());
     }
-    const int count = pollFor(m_polled, timeout);
+    // GLib has work without asking the kernel, which was asked a moment ago.
+    const bool skipPoll = prepared && m_now - m_lastLook < wait.patience;
+    const int count = skipPoll ? 0 : pollFor(m_polled, timeout);
     m_polling.store(false, std::memory_order_relaxed);
-    m_lastLook = m_now = Clock::now();
+    if (!skipPoll)
+        m_lastLook = m_now;
+    if (timeout > Duration::zero())
+        m_lastLook = m_now = Clock::now();
 
     const auto glibEnd = m_polled.begin() + glibCount;
     if (glibEnd->revents)
@@ -450,8 +456,8 @@ bool GLibSelectorPrivate::prepare(ContextSource *source, int *timeout)
     source->setPollFds(fds);
 
     m_polling.store(true, std::memory_order_seq_cst);
-    const Duration auditTimeout = m_readiness->audit();
     const TimePoint now = Clock::now();
+    const Duration auditTimeout = m_readiness->audit(now);
     if (hasWork(GuestWait, now))
         return true;
     const TimePoint limit = m_loop->deadline();

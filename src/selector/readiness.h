@@ -58,7 +58,7 @@ public:
 
     /// To be called now and then, and before a wait that may be long: looks for descriptors that were
     /// closed without a word. Answers how long one may wait before calling it again.
-    virtual Duration audit() { return Duration::max(); }
+    virtual Duration audit(TimePoint) { return Duration::max(); }
 };
 
 /// The events to report when poll says @p found for a descriptor with interest in @p wanted.

@@ -3,96 +3,74 @@
 #ifndef DEADLINEHEAP_H
 #define DEADLINEHEAP_H
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-/// A priority queue of items, each with a time, from which any item can be removed: O(log n) each. Items are
-/// small numbers. Four children a node, because comparisons are cheaper here than cache misses.
+/**
+ * A priority queue of times that forgets lazily.
+ *
+ * An entry that has become dead stays until it comes to the front, or until the dead outnumber the living and are
+ * swept out together. So forgetting costs nothing at first and O(1) on average, and a timer that is started
+ * over and over again, as a timeout is, never has its old entries looked for.
+ *
+ * Which entries are dead is for the owner to know: `isDead` is asked.
+ */
 class DeadlineHeap
 {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
-    using Item = std::uint32_t;
 
-    bool isEmpty() const { return m_nodes.empty(); }
-    TimePoint firstTime() const { return m_nodes.front().time; }
-    Item first() const { return m_nodes.front().item; }
-
-    /// @p item must not be there yet.
-    void insert(Item item, TimePoint time)
+    struct Entry
     {
-        if (item >= m_positions.size())
-            m_positions.resize(item + 1);
-        m_nodes.push_back({time, item});
-        moveUp(m_nodes.size() - 1);
+        TimePoint time;
+        std::uint32_t item;
+        std::uint64_t ticket; ///< The owner's, to tell entries of one item apart.
+    };
+
+    bool isEmpty() const { return m_entries.empty(); }
+    /// The earliest, dead or not.
+    const Entry &first() const { return m_entries.front(); }
+
+    template<typename IsDead>
+    void push(const Entry &entry, IsDead isDead)
+    {
+        if (m_dead > MostDead && m_dead > m_entries.size() / 2) {
+            m_entries.erase(std::remove_if(m_entries.begin(), m_entries.end(), isDead),
+                            m_entries.end());
+            std::make_heap(m_entries.begin(), m_entries.end(), isLater);
+            m_dead = 0;
+        }
+        m_entries.push_back(entry);
+        std::push_heap(m_entries.begin(), m_entries.end(), isLater);
     }
 
-    /// @p item must be there.
-    void remove(Item item)
+    void popFirst()
     {
-        const std::size_t position = m_positions[item];
-        const Node last = m_nodes.back();
-        m_nodes.pop_back();
-        if (last.item == item)
-            return;
-        place(position, last);
-        moveUp(position);
-        moveDown(m_positions[last.item]);
+        std::pop_heap(m_entries.begin(), m_entries.end(), isLater);
+        m_entries.pop_back();
+    }
+
+    /// An entry has become dead.
+    template<typename IsDead>
+    void forgetOne(IsDead isDead)
+    {
+        ++m_dead;
+        while (!m_entries.empty() && isDead(m_entries.front())) {
+            popFirst();
+            --m_dead;
+        }
     }
 
 private:
-    struct Node
-    {
-        TimePoint time;
-        Item item;
-    };
+    static constexpr std::size_t MostDead = 64;
 
-    static constexpr std::size_t Arity = 4;
+    static bool isLater(const Entry &a, const Entry &b) { return a.time > b.time; }
 
-    void place(std::size_t position, const Node &node)
-    {
-        m_nodes[position] = node;
-        m_positions[node.item] = std::uint32_t(position);
-    }
-
-    void moveUp(std::size_t position)
-    {
-        const Node node = m_nodes[position];
-        while (position > 0) {
-            const std::size_t parent = (position - 1) / Arity;
-            if (m_nodes[parent].time <= node.time)
-                break;
-            place(position, m_nodes[parent]);
-            position = parent;
-        }
-        place(position, node);
-    }
-
-    void moveDown(std::size_t position)
-    {
-        const Node node = m_nodes[position];
-        for (;;) {
-            const std::size_t begin = position * Arity + 1;
-            const std::size_t end = begin + Arity < m_nodes.size() ? begin + Arity : m_nodes.size();
-            if (begin >= end)
-                break;
-            std::size_t smallest = begin;
-            for (std::size_t child = begin + 1; child < end; ++child) {
-                if (m_nodes[child].time < m_nodes[smallest].time)
-                    smallest = child;
-            }
-            if (node.time <= m_nodes[smallest].time)
-                break;
-            place(position, m_nodes[smallest]);
-            position = smallest;
-        }
-        place(position, node);
-    }
-
-    std::vector<Node> m_nodes;
-    std::vector<std::uint32_t> m_positions; // in m_nodes, by item
+    std::vector<Entry> m_entries;
+    std::size_t m_dead = 0;
 };
 
 #endif

@@ -15,6 +15,18 @@ constexpr TimerQueue::Duration ShortestCoarseInterval = 20ms;
 /// The last time at which a timer can be due without its window leaving the clock's range.
 constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTolerance;
 
+/// Ids are dense, or nearly so.
+std::size_t hash(int id)
+{
+    return std::size_t(id);
+}
+
+/// The low bits of addresses are alike.
+std::size_t hash(const void *owner)
+{
+    return std::size_t((std::uint64_t(reinterpret_cast<std::uintptr_t>(owner)) * 0x9e3779b97f4a7c15u) >> 32);
+}
+
 TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Duration interval)
 {
     switch (accuracy) {
@@ -32,6 +44,14 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
 
 }
 
+/// For the heaps: whether an entry's timer no longer waits for that time. Their first entries never are dead.
+auto TimerQueue::isDead() const
+{
+    return [this](const DeadlineHeap::Entry &entry) {
+        return m_timers[entry.item].ticket != entry.ticket;
+    };
+}
+
 TimerQueue::Index TimerQueue::allocate()
 {
     if (m_free == None) {
@@ -39,7 +59,7 @@ TimerQueue::Index TimerQueue::allocate()
         return Index(m_timers.size() - 1);
     }
     const Index index = m_free;
-    m_free = m_timers[index].next;
+    m_free = m_timers[index].position;
     return index;
 }
 
@@ -57,14 +77,8 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
     timer.id = id;
     timer.accuracy = accuracy;
 
-    const auto [owned, isFirst] = m_owners.try_emplace(owner, Owned{index, index});
-    timer.previous = isFirst ? None : owned->second.last;
-    timer.next = None;
-    if (!isFirst) {
-        m_timers[owned->second.last].next = index;
-        owned->second.last = index;
-    }
-    m_ids.emplace(id, index);
+    m_byId.insert(index, hash(id));
+    m_byOwner.insert(index, hash(owner));
     schedule(index);
 }
 
@@ -73,24 +87,26 @@ void TimerQueue::schedule(Index index)
     Timer &timer = m_timers[index];
     if (timer.interval == Duration::zero()) {
         timer.state = State::Zero;
-        timer.zeroPosition = Index(m_zero.size());
+        timer.position = Index(m_zero.size());
         m_zero.push_back(index);
         return;
     }
     timer.state = State::Waiting;
-    m_begins.insert(index, timer.due - timer.tolerance);
-    m_ends.insert(index, timer.due + timer.tolerance);
+    timer.ticket = ++m_ticket;
+    m_begins.push({timer.due - timer.tolerance, index, timer.ticket}, isDead());
+    m_ends.push({timer.due + timer.tolerance, index, timer.ticket}, isDead());
 }
 
 void TimerQueue::unschedule(Index index)
 {
-    const Timer &timer = m_timers[index];
+    Timer &timer = m_timers[index];
     if (timer.state == State::Waiting) {
-        m_begins.remove(index);
-        m_ends.remove(index);
+        timer.ticket = 0;
+        m_begins.forgetOne(isDead());
+        m_ends.forgetOne(isDead());
     } else if (timer.state == State::Zero) {
-        m_timers[m_zero.back()].zeroPosition = timer.zeroPosition;
-        m_zero[timer.zeroPosition] = m_zero.back();
+        m_timers[m_zero.back()].position = timer.position;
+        m_zero[timer.position] = m_zero.back();
         m_zero.pop_back();
     }
 }
@@ -99,50 +115,56 @@ void TimerQueue::release(Index index)
 {
     unschedule(index);
     Timer &timer = m_timers[index];
-    const auto owned = m_owners.find(timer.owner);
-    if (timer.previous != None)
-        m_timers[timer.previous].next = timer.next;
-    else
-        owned->second.first = timer.next;
-    if (timer.next != None)
-        m_timers[timer.next].previous = timer.previous;
-    else
-        owned->second.last = timer.previous;
-    if (owned->second.first == None)
-        m_owners.erase(owned);
-
-    m_ids.erase(timer.id);
+    m_byId.remove(index);
+    m_byOwner.remove(index);
     timer.state = State::Free;
-    timer.next = m_free;
+    timer.position = m_free;
     m_free = index;
+}
+
+TimerQueue::Index TimerQueue::find(int id) const
+{
+    Index index = m_byId.first(hash(id));
+    while (index != None && m_timers[index].id != id)
+        index = m_byId.next(index);
+    return index;
+}
+
+/// In the order in which they were started.
+std::vector<TimerQueue::Index> TimerQueue::findAll(void *owner) const
+{
+    std::vector<Index> all;
+    for (Index i = m_byOwner.first(hash(owner)); i != None; i = m_byOwner.next(i)) {
+        if (m_timers[i].owner == owner)
+            all.push_back(i);
+    }
+    std::sort(all.begin(), all.end(), [this](Index a, Index b) {
+        return m_timers[a].serial < m_timers[b].serial;
+    });
+    return all;
 }
 
 bool TimerQueue::remove(int id)
 {
-    const auto found = m_ids.find(id);
-    if (found == m_ids.end())
+    const Index index = find(id);
+    if (index == None)
         return false;
-    release(found->second);
+    release(index);
     return true;
 }
 
 bool TimerQueue::removeAll(void *owner)
 {
-    bool any = false;
-    for (auto owned = m_owners.find(owner); owned != m_owners.end(); owned = m_owners.find(owner)) {
-        release(owned->second.first);
-        any = true;
-    }
-    return any;
+    const std::vector<Index> all = findAll(owner);
+    for (const Index index : all)
+        release(index);
+    return !all.empty();
 }
 
 std::vector<TimerQueue::Info> TimerQueue::timersOf(void *owner) const
 {
     std::vector<Info> infos;
-    const auto owned = m_owners.find(owner);
-    if (owned == m_owners.end())
-        return infos;
-    for (Index index = owned->second.first; index != None; index = m_timers[index].next) {
+    for (const Index index : findAll(owner)) {
         const Timer &timer = m_timers[index];
         infos.push_back({timer.id, timer.interval, timer.accuracy});
     }
@@ -151,10 +173,10 @@ std::vector<TimerQueue::Info> TimerQueue::timersOf(void *owner) const
 
 std::optional<TimerQueue::TimePoint> TimerQueue::due(int id) const
 {
-    const auto found = m_ids.find(id);
-    if (found == m_ids.end())
+    const Index index = find(id);
+    if (index == None)
         return std::nullopt;
-    return m_timers[found->second].due;
+    return m_timers[index].due;
 }
 
 std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() const
@@ -164,7 +186,7 @@ std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() const
         return m_now;
     if (m_ends.isEmpty())
         return std::nullopt;
-    return m_ends.firstTime();
+    return m_ends.first().time;
 }
 
 /// Whether it was not removed, and its place perhaps used again, since.
@@ -178,8 +200,8 @@ void TimerQueue::collect(TimePoint now)
 {
     m_now = now;
     const std::size_t before = m_collected.size();
-    while (!m_begins.isEmpty() && m_begins.firstTime() <= now) {
-        const Index index = m_begins.first();
+    while (!m_begins.isEmpty() && m_begins.first().time <= now) {
+        const Index index = m_begins.first().item;
         unschedule(index);
         Timer &timer = m_timers[index];
         timer.state = State::Collected;

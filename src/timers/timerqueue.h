@@ -4,11 +4,11 @@
 #define TIMERQUEUE_H
 
 #include "deadlineheap.h"
+#include "hashchains.h"
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 /**
@@ -66,7 +66,7 @@ public:
     bool remove(int id);
     bool removeAll(void *owner);
 
-    bool contains(int id) const { return m_ids.count(id) != 0; }
+    bool contains(int id) const { return find(id) != None; }
     /// In the order in which they were started.
     std::vector<Info> timersOf(void *owner) const;
     /// When the next tick of @p id is due, the middle of its window.
@@ -85,8 +85,8 @@ public:
     void finish(const Tick &tick);
 
 private:
-    using Index = DeadlineHeap::Item;
-    static constexpr Index None = Index(-1);
+    using Index = HashChains::Item;
+    static constexpr Index None = HashChains::None;
 
     enum class State : std::uint8_t { Free, Waiting, Zero, Collected, Firing };
 
@@ -97,10 +97,9 @@ private:
         Duration tolerance;
         void *owner;
         std::uint64_t serial;
+        std::uint64_t ticket = 0; // of its entries in the heaps while it is waiting, else 0
         int id;
-        Index previous; // of the same owner
-        Index next; // of the same owner; of the free ones
-        Index zeroPosition; // in m_zero
+        Index position; // in m_zero; or the next of the free ones
         Accuracy accuracy;
         State state = State::Free;
     };
@@ -112,23 +111,21 @@ private:
         Index timer;
     };
 
-    struct Owned
-    {
-        Index first;
-        Index last;
-    };
-
+    Index find(int id) const;
+    std::vector<Index> findAll(void *owner) const;
     Index allocate();
     void release(Index index);
     void schedule(Index index);
     void unschedule(Index index);
     bool isLeft(const Collected &collected) const;
+    auto isDead() const;
 
     std::vector<Timer> m_timers;
     Index m_free = None;
     std::uint64_t m_serial = 0;
-    std::unordered_map<int, Index> m_ids;
-    std::unordered_map<void *, Owned> m_owners;
+    std::uint64_t m_ticket = 0;
+    HashChains m_byId;
+    HashChains m_byOwner;
 
     DeadlineHeap m_begins; // of windows
     DeadlineHeap m_ends;
