@@ -67,6 +67,7 @@ public:
 
     std::atomic<bool> interrupted{false};
     bool isProcessing = false; // in processEvents()
+    int lastTurnLevel = 0; // the g_main_depth() of the loop that had the last turn
     bool reportedForeignOwner = false;
 };
 
@@ -135,6 +136,10 @@ void GLibEventDispatcherPrivate::reportOwnership()
 
 GLibSelectorPrivate::TimePoint GLibEventDispatcherPrivate::deadline()
 {
+    // A turn in a nested loop has left what is not to be sent there, deferred deletes say, and nobody
+    // announces that again.
+    if (lastTurnLevel > 0 && lastTurnLevel > g_main_depth())
+        return GLibSelectorPrivate::TimePoint();
     // processEvents() knows by itself what it may leave.
     if (!isProcessing && windowSystem.hasLeftInput())
         return GLibSelectorPrivate::TimePoint();
@@ -143,6 +148,7 @@ GLibSelectorPrivate::TimePoint GLibEventDispatcherPrivate::deadline()
 
 void GLibEventDispatcherPrivate::serve()
 {
+    lastTurnLevel = g_main_depth() - 1;
     Q_EMIT q->awake();
     selector.load()->takeWakeUp();
     QCoreApplication::sendPostedEvents();
@@ -278,6 +284,11 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
 
     const QScopedValueRollback<bool> processing(d->isProcessing, true);
     d->interrupted = false;
+    d->lastTurnLevel = g_main_depth();
+    if (flags & (QEventLoop::EventLoopExec | QEventLoop::WaitForMoreEvents)) {
+        selector->keepContext();
+        d->reportOwnership();
+    }
     Q_EMIT awake();
 
     const bool wasWoken = selector->takeWakeUp();
@@ -294,8 +305,6 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
     if (d->interrupted)
         return false;
 
-    if (flags & (QEventLoop::EventLoopExec | QEventLoop::WaitForMoreEvents))
-        selector->keepContext();
     GLibSelectorPrivate::Wait wait;
     // A wake-up makes processEvents() return, even one whose events have just been sent.
     wait.mayBlock = canWait && !wasWoken;

@@ -320,7 +320,8 @@ bool GLibSelectorPrivate::iterate(const Wait &wait)
     for (;;) {
         const bool kept = m_ownership == Ownership::Kept;
         const bool acquired = !kept && acquire();
-        const bool block = wait.mayBlock && !busy;
+        // A change of the owner is told before it is slept over.
+        const bool block = wait.mayBlock && !busy && m_ownership == before;
         const bool hadWork = look(wait, block, kept || acquired);
         if (acquired)
             g_main_context_release(m_context);
