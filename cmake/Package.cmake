@@ -31,16 +31,18 @@ file(WRITE ${PROJECT_BINARY_DIR}/debian/triggers "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     ${PROJECT_BINARY_DIR}/debian/shlibs ${PROJECT_BINARY_DIR}/debian/triggers)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
-"It lets one thread serve Qt's sockets, timers and events and all sources of GLib, whether or not
-Qt was built with GLib. In this package: the library, the plugin for programs with windows, and
-qt-on-glib, which runs Qt 6 programs on the dispatcher that were not built for it.")
+"It lets one thread serve Qt's sockets, timers and events and all sources of
+GLib, whether or not Qt was built with GLib. In this package: the library,
+the plugin for programs with windows, and qt-on-glib, which runs Qt 6
+programs on the dispatcher that were not built for it.")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME ${development_package})
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "${runtime_package} (= ${PROJECT_VERSION}), qt6-base-dev (>= 6.4), libglib2.0-dev (>= 2.74)")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
-"The headers, the CMake package GLibEventDispatcher and the pkg-config file glibeventdispatcher.")
+"The headers, the CMake package GLibEventDispatcher and the pkg-config file
+glibeventdispatcher.")
 
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${runtime_package} COMPONENT runtime)

@@ -38,6 +38,7 @@ public:
 
     void set(int fd, unsigned events) override;
     std::error_code confirm(int fd) override;
+    bool isEmpty() const override { return m_wantedCount == 0; }
     void flush() override;
     const std::vector<GPollFD> &pollFds() const override { return m_polled.fds(); }
     bool hasUnpolled() const override { return !m_closed.empty(); }

@@ -224,9 +224,17 @@ void GLibSelectorPrivate::collect()
     collect(false);
 }
 
+bool GLibSelectorPrivate::hasReady() const
+{
+    return std::any_of(m_found.begin() + std::ptrdiff_t(m_nextFound), m_found.end(),
+                       [this](const Readiness::Found &found) {
+                           return m_entries[std::size_t(found.fd)].ready != 0;
+                       });
+}
+
 std::optional<GLibSelector::Descriptor> GLibSelectorPrivate::takeReady()
 {
-    while (hasReady()) {
+    while (m_nextFound < m_found.size()) {
         const int fd = m_found[m_nextFound++].fd;
         Entry *ready = entry(fd);
         if (!ready || !ready->ready)
@@ -373,24 +381,27 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
 
     // Ours come behind GLib's, which have to be handed back as they came.
     m_polled.resize(std::size_t(glibCount));
-    m_polled.push_back({m_channel.fd(), G_IO_IN, 0});
-    if (wait.descriptors) {
+    const bool pollDescriptors = wait.descriptors && !m_readiness->isEmpty();
+    if (pollDescriptors) {
         const std::vector<GPollFD> &ours = m_readiness->pollFds();
         m_polled.insert(m_polled.end(), ours.begin(), ours.end());
     }
-    // GLib has work without asking the kernel, which was asked a moment ago.
-    const bool skipPoll = prepared && m_now - m_lastLook < wait.patience;
+    m_polled.push_back({m_channel.fd(), G_IO_IN, 0});
+
+    // If sources are ready without it, and nobody's descriptors matter, a poll could only find wake-ups.
+    // GLib's own is among its descriptors unless the sources that are ready have a higher priority.
+    const bool skipPoll = prepared && !pollDescriptors
+        && glibCount <= (priority >= G_PRIORITY_DEFAULT ? 1 : 0);
     const int count = skipPoll ? 0 : pollFor(m_polled, timeout);
     m_polling.store(false, std::memory_order_relaxed);
-    if (!skipPoll)
-        m_lastLook = m_now;
     if (timeout > Duration::zero())
-        m_lastLook = m_now = Clock::now();
+        m_now = Clock::now();
+    m_lastLook = m_now;
 
     const auto glibEnd = m_polled.begin() + glibCount;
-    if (glibEnd->revents)
+    if (m_polled.back().revents)
         m_channel.drain();
-    const bool oursReady = anyReady(glibEnd + 1, m_polled.end())
+    const bool oursReady = anyReady(glibEnd, m_polled.end() - 1)
         || (wait.descriptors && m_readiness->hasUnpolled());
     const bool glibReady = anyReady(m_polled.begin(), glibEnd) || (count == 0 && limitIsGLibs);
 

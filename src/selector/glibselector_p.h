@@ -79,7 +79,7 @@ public:
     void collect();
     /// Whether takeReady() has something left to tell.
     std::optional<GLibSelector::Descriptor> takeReady();
-    bool hasReady() const { return m_nextFound < m_found.size(); }
+    bool hasReady() const;
 
     bool isWakeUpRequested() const { return m_wakeUpRequested.load(std::memory_order_seq_cst); }
     bool takeWakeUp() { return m_wakeUpRequested.exchange(false, std::memory_order_seq_cst); }

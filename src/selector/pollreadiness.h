@@ -12,6 +12,7 @@ class PollReadiness : public Readiness
 public:
     void set(int fd, unsigned events) override;
     std::error_code confirm(int fd) override { return checkOpen(fd); }
+    bool isEmpty() const override { return m_list.isEmpty(); }
     const std::vector<GPollFD> &pollFds() const override { return m_list.fds(); }
     void collect(std::vector<Found> &found, bool thorough) override;
 

@@ -43,6 +43,8 @@ public:
     /// Answers what the kernel says of the last set(), which was for @p fd.
     virtual std::error_code confirm(int fd) = 0;
 
+    virtual bool isEmpty() const = 0;
+
     /// To be called after changes and before a wait.
     virtual void flush() {}
 
