@@ -23,6 +23,8 @@ private Q_SLOTS:
     void innerLoopDeliversTheRestOfTheOutersEvents();
     void innerLoopActivatesTheRestOfTheOutersNotifiers();
     void innerLoopFiresTheRestOfTheOutersTimers();
+    void innerLoopWithoutNotifiersLosesNone();
+    void innerLoopWithoutTimersLosesNone();
     void timerDoesNotFireInsideItsOwnHandler();
     void timerFiresAgainAfterALoopInItsHandler();
     void notifierIsActivatedInsideItsOwnHandler();
@@ -250,6 +252,39 @@ void tst_NestedLoops::innerLoopFiresTheRestOfTheOutersTimers()
     turn();
     QCOMPARE(inside, 1);
     QCOMPARE(object.fired, QList<int>({ first, second }));
+}
+
+void tst_NestedLoops::innerLoopWithoutNotifiersLosesNone()
+{
+    Channel channels[3];
+    QObject parent;
+    int activations = 0;
+    for (Channel &channel : channels) {
+        channel.write();
+        auto *notifier = new QSocketNotifier(channel.reader, QSocketNotifier::Read, &parent);
+        connect(notifier, &QSocketNotifier::activated, this, [&] {
+            channel.drain();
+            ++activations;
+            turn(QEventLoop::ExcludeSocketNotifiers);
+        });
+    }
+    QVERIFY(runUntil([&] { return activations == 3; }));
+}
+
+void tst_NestedLoops::innerLoopWithoutTimersLosesNone()
+{
+    TimerObject object;
+    qsizetype inside = 0;
+    object.onTimer = [&](int id) {
+        object.killTimer(id);
+        const qsizetype before = object.fired.size();
+        turn(QEventLoop::X11ExcludeTimers);
+        inside += object.fired.size() - before;
+    };
+    for (const int interval : { 0, 1, 1, 2 })
+        object.startTimer(interval, Qt::PreciseTimer);
+    QVERIFY(runUntil([&] { return object.fired.size() == 4; }));
+    QCOMPARE(inside, 0);
 }
 
 void tst_NestedLoops::timerDoesNotFireInsideItsOwnHandler()

@@ -2,6 +2,8 @@
 
 #include "conformance.h"
 
+#include <QtCore/QRandomGenerator>
+
 /// Notifiers that come, go and change while handlers run.
 class tst_NotifierChanges : public QObject
 {
@@ -15,6 +17,8 @@ private Q_SLOTS:
     void deletesItselfInANestedLoop();
     void takesAnotherReadyOneOutOfTheTurn_data();
     void takesAnotherReadyOneOutOfTheTurn();
+    void takesTheOtherTypeOutOfTheTurn_data();
+    void takesTheOtherTypeOutOfTheTurn();
     void anEarlierHandlerTakesItOutOfTheTurn_data();
     void anEarlierHandlerTakesItOutOfTheTurn();
     void offAndOnAgainLosesNothing();
@@ -26,6 +30,8 @@ private Q_SLOTS:
     void closesAllInOneHandler();
     void manyTogglesBetweenTurns();
     void createdAndDeletedManyTimes();
+    void churnInHandlers_data();
+    void churnInHandlers();
 };
 
 void tst_NotifierChanges::disablesItself()
@@ -109,6 +115,40 @@ void tst_NotifierChanges::takesAnotherReadyOneOutOfTheTurn()
                 other.reset();
                 if (how == "closed")
                     channels[1 - i].reader.close();
+            }
+        });
+    }
+    turn();
+    QCOMPARE(activations, 1);
+    turn();
+    QCOMPARE(activations, 2);
+}
+
+void tst_NotifierChanges::takesTheOtherTypeOutOfTheTurn_data()
+{
+    QTest::addColumn<QByteArray>("how");
+    QTest::newRow("disabled") << QByteArray("disabled");
+    QTest::newRow("deleted") << QByteArray("deleted");
+    QTest::newRow("off and on") << QByteArray("off and on");
+}
+
+void tst_NotifierChanges::takesTheOtherTypeOutOfTheTurn()
+{
+    QFETCH(QByteArray, how);
+    Channel channel;
+    channel.write();
+    std::unique_ptr<QSocketNotifier> notifiers[2];
+    int activations = 0;
+    for (const size_t i : { 0u, 1u }) {
+        const auto type = i ? QSocketNotifier::Write : QSocketNotifier::Read;
+        notifiers[i] = std::make_unique<QSocketNotifier>(channel.reader, type);
+        connect(notifiers[i].get(), &QSocketNotifier::activated, this, [&, i] {
+            ++activations;
+            if (how == "deleted") {
+                notifiers[1 - i].reset();
+            } else {
+                notifiers[1 - i]->setEnabled(false);
+                notifiers[1 - i]->setEnabled(how == "off and on");
             }
         });
     }
@@ -338,6 +378,73 @@ void tst_NotifierChanges::createdAndDeletedManyTimes()
     QCOMPARE(activations, 250);
     turn();
     QCOMPARE(activations, 250);
+}
+
+void tst_NotifierChanges::churnInHandlers_data()
+{
+    QTest::addColumn<int>("depth");
+    QTest::newRow("flat") << 0;
+    QTest::newRow("nested") << 3;
+}
+
+void tst_NotifierChanges::churnInHandlers()
+{
+    // All are ready all the time. Every handler changes some; whoever is activated has to be
+    // enabled, and, unless a turn from within looked again, so when the turn began.
+    QFETCH(int, depth);
+    const bool flat = depth == 0;
+    constexpr size_t Count = 20;
+    struct Place
+    {
+        std::unique_ptr<QSocketNotifier> notifier;
+        int enabledInTurn = -1;
+    };
+    Channel channels[Count];
+    Place places[Count];
+    QRandomGenerator random(1);
+    int turns = 0;
+    int activations = 0;
+    int strays = 0;
+    std::function<void(size_t)> create;
+    const auto change = [&](Place &place) {
+        if (random.bounded(3) == 0) {
+            create(size_t(&place - places));
+        } else {
+            place.notifier->setEnabled(!place.notifier->isEnabled());
+            place.enabledInTurn = turns;
+        }
+    };
+    create = [&](size_t i) {
+        const auto type = random.bounded(4) ? QSocketNotifier::Read : QSocketNotifier::Write;
+        // The old one goes first: there must not be two for a descriptor.
+        places[i].notifier.reset();
+        places[i].notifier = std::make_unique<QSocketNotifier>(channels[i].reader, type);
+        places[i].enabledInTurn = turns;
+        connect(places[i].notifier.get(), &QSocketNotifier::activated, this, [&, i] {
+            ++activations;
+            strays += !places[i].notifier->isEnabled();
+            strays += flat && places[i].enabledInTurn == turns;
+            for (int n = 0; n < 3; ++n)
+                change(places[random.bounded(int(Count))]);
+            if (depth > 0 && random.bounded(10) == 0) {
+                --depth;
+                turn();
+                ++depth;
+            }
+        });
+    };
+    for (size_t i = 0; i < Count; ++i) {
+        channels[i].write();
+        create(i);
+    }
+    Watchdog watchdog;
+    while (activations < 3000 && !watchdog.expired()) {
+        ++turns;
+        turn();
+        places[random.bounded(int(Count))].notifier->setEnabled(true);
+    }
+    QVERIFY(!watchdog.expired());
+    QCOMPARE(strays, 0);
 }
 
 DISPATCHER_TEST_MAIN(tst_NotifierChanges)

@@ -2,6 +2,8 @@
 
 #include "conformance.h"
 
+#include <QtCore/QRandomGenerator>
+
 /// Timers that are started, stopped, restarted and deleted while timers fire.
 class tst_TimerChanges : public QObject
 {
@@ -25,6 +27,7 @@ private Q_SLOTS:
     void startedInEveryKindOfHandler();
     void chainOfSingleShots();
     void killsAllInOneHandler();
+    void churnInHandlers_data();
     void churnInHandlers();
     void unregisterTimersInTheirHandler();
 };
@@ -273,27 +276,36 @@ void tst_TimerChanges::killsAllInOneHandler()
     QCOMPARE(fired, 1);
 }
 
+void tst_TimerChanges::churnInHandlers_data()
+{
+    QTest::addColumn<int>("depth");
+    QTest::newRow("flat") << 0;
+    QTest::newRow("nested") << 3;
+}
+
 void tst_TimerChanges::churnInHandlers()
 {
     // Every handler replaces a few timers by others; each id may fire only while it is running.
+    QFETCH(int, depth);
     TimerObject object;
     QList<int> running;
     int strays = 0;
-    unsigned seed = 1;
-    const auto pseudoRandom = [&](int below) {
-        seed = seed * 1103515245u + 12345u;
-        return int((seed >> 16) % unsigned(below));
-    };
+    QRandomGenerator random(1);
     const auto startOne = [&] {
-        const auto type = pseudoRandom(2) ? Qt::PreciseTimer : Qt::CoarseTimer;
-        running.append(object.startTimer(pseudoRandom(8), type));
+        const auto type = random.bounded(2) ? Qt::PreciseTimer : Qt::CoarseTimer;
+        running.append(object.startTimer(random.bounded(8), type));
     };
     object.onTimer = [&](int id) {
         strays += !running.contains(id);
         for (int i = 0; i < 3; ++i)
-            object.killTimer(running.takeAt(pseudoRandom(int(running.size()))));
+            object.killTimer(running.takeAt(random.bounded(int(running.size()))));
         for (int i = 0; i < 3; ++i)
             startOne();
+        if (depth > 0 && random.bounded(10) == 0) {
+            --depth;
+            turn();
+            ++depth;
+        }
     };
     for (int i = 0; i < 100; ++i)
         startOne();

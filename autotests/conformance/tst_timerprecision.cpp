@@ -36,8 +36,8 @@ double millisecondsSince(Clock::time_point start)
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-/// By how many milliseconds, at most, any of the first @p ticks of any of the timers was earlier than
-/// the type allows for its interval.
+/// By how many milliseconds, at most, any of the first @p ticks of any of the timers was earlier
+/// than is @p allowed for its interval.
 double tooEarly(Qt::TimerType type, const QList<int> &intervals, int ticks,
                 const std::function<double(int interval)> &allowed)
 {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef TIMERTEST_H
+#define TIMERTEST_H
+
+#include "timerqueue.h"
+
+#include <QtTest/QtTest>
+
+#include <random>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace Qt::StringLiterals;
+
+using TimePoint = TimerQueue::TimePoint;
+using Duration = TimerQueue::Duration;
+using Accuracy = TimerQueue::Accuracy;
+
+/// Where the clocks of the tests start: not at zero, like that of a machine that has been up for
+/// a while.
+constexpr TimePoint Start(1'000'000s);
+
+/// All that are due at @p now, in order.
+inline std::vector<int> fire(TimerQueue &queue, TimePoint now)
+{
+    std::vector<int> ids;
+    queue.collect(now);
+    while (const auto tick = queue.take()) {
+        ids.push_back(tick->id);
+        queue.finish(*tick);
+    }
+    return ids;
+}
+
+/// A seed for random tests: that of the environment variable @p name, or another one each time.
+inline unsigned randomSeed(const char *name)
+{
+    bool isGiven = false;
+    const int given = qEnvironmentVariableIntValue(name, &isGiven);
+    return isGiven ? unsigned(given) : std::random_device()() % 1'000'000;
+}
+
+namespace QTest {
+template<>
+inline char *toString(const std::vector<int> &ids)
+{
+    return qstrdup(qPrintable(QDebug::toString(ids)));
+}
+}
+
+#endif
