@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+
+#include "flood.h"
+
+#include <GLibEventDispatcher>
+
+/// GLibEventDispatcher::setPriority(): the rank of Qt's work among GLib's sources.
+class tst_Priority : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase_data();
+    void init();
+    void cleanup();
+
+    void defaultPriority();
+    void ranksQtsWork_data();
+    void ranksQtsWork();
+    void takesEffectAtOnce();
+    void setBeforeTheThreadStarts();
+};
+
+namespace {
+
+GLibEventDispatcher *ours()
+{
+    return static_cast<GLibEventDispatcher *>(dispatcher());
+}
+
+Loop::Kind loopKind()
+{
+    QFETCH_GLOBAL(Loop::Kind, kind);
+    return kind;
+}
+
+}
+
+void tst_Priority::initTestCase_data()
+{
+    QTest::addColumn<Loop::Kind>("kind");
+    QTest::newRow("exec") << Loop::Exec;
+    QTest::newRow("processEvents") << Loop::ByHand;
+    QTest::newRow("g_main_loop_run") << Loop::MainLoop;
+}
+
+void tst_Priority::init()
+{
+    settle();
+}
+
+void tst_Priority::cleanup()
+{
+    ours()->setPriority(G_PRIORITY_DEFAULT);
+}
+
+void tst_Priority::defaultPriority()
+{
+    QCOMPARE(ours()->priority(), G_PRIORITY_DEFAULT);
+}
+
+void tst_Priority::ranksQtsWork_data()
+{
+    QTest::addColumn<int>("qtPriority");
+    QTest::addColumn<int>("glibPriority");
+    QTest::addColumn<Work>("flood");
+    for (const NamedPriority &qt : Priorities) {
+        for (const NamedPriority &glib : Priorities) {
+            for (const Work flood : Floods)
+                QTest::addRow("Qt %s, GLib %s, %s", qt.name, glib.name, name(flood))
+                    << qt.value << glib.value << flood;
+        }
+    }
+}
+
+void tst_Priority::ranksQtsWork()
+{
+    QFETCH(int, qtPriority);
+    QFETCH(int, glibPriority);
+    QFETCH(Work, flood);
+    ours()->setPriority(qtPriority);
+    QCOMPARE(ours()->priority(), qtPriority);
+
+    const int rank = flood == Work::ZeroTimer ? std::max(qtPriority, G_PRIORITY_DEFAULT_IDLE)
+                                              : qtPriority;
+    const Contest contest(loopKind(), flood, glibPriority);
+    QVERIFY(contest.ended);
+    QCOMPARE(contest.isServed(Contest::GLib), glibPriority <= rank);
+    // In a loop of its own, Qt has a turn after each of GLib's.
+    QCOMPARE(contest.isServed(Contest::Qt), rank <= glibPriority || Loop::isQts(loopKind()));
+}
+
+void tst_Priority::takesEffectAtOnce()
+{
+    Loop loop(loopKind());
+    int callsBefore = 0;
+    int turnsWhileHigh = 0;
+    int callsWhileHigh = 0;
+    const GLibSource idle(g_idle_source_new(), G_PRIORITY_DEFAULT, [&] {
+        if (ours()->priority() == G_PRIORITY_HIGH)
+            callsWhileHigh += turnsWhileHigh > 0;
+        else if (turnsWhileHigh == 0)
+            ++callsBefore;
+        else
+            loop.quit();
+        return true;
+    });
+    const Flood flood(Work::PostedEvent, [&] {
+        if (ours()->priority() == G_PRIORITY_HIGH) {
+            if (++turnsWhileHigh == 200)
+                ours()->setPriority(G_PRIORITY_DEFAULT);
+        } else if (callsBefore == 10 && turnsWhileHigh == 0) {
+            ours()->setPriority(G_PRIORITY_HIGH);
+        }
+    });
+    QVERIFY(loop.run());
+    QCOMPARE(turnsWhileHigh, 200);
+    QCOMPARE(callsWhileHigh, 0);
+}
+
+void tst_Priority::setBeforeTheThreadStarts()
+{
+    auto *const dispatcher = new GLibEventDispatcher;
+    dispatcher->setPriority(G_PRIORITY_LOW);
+    QThread thread;
+    thread.setEventDispatcher(dispatcher);
+    QObject receiver;
+    receiver.moveToThread(&thread);
+    int idleCalls = 0;
+    int turns = 0;
+    // With the priority as it is by default, the idle source would never be called.
+    std::function<void()> flood = [&] {
+        ++turns;
+        if (idleCalls < 10 && turns < Contest::TooMany)
+            post(&receiver, flood);
+        else
+            thread.quit();
+    };
+    std::unique_ptr<GLibSource> idle;
+    post(&receiver, [&] {
+        idle = std::make_unique<GLibSource>(
+            g_idle_source_new(), G_PRIORITY_LOW,
+            [&] {
+                ++idleCalls;
+                return true;
+            },
+            g_main_context_get_thread_default());
+        flood();
+    });
+    thread.start();
+    QVERIFY(thread.wait(QDeadlineTimer(std::chrono::seconds(PatienceInSeconds))));
+    QCOMPARE(idleCalls, 10);
+}
+
+DISPATCHER_TEST_MAIN(tst_Priority)
+
+#include "tst_priority.moc"
