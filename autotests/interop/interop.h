@@ -8,6 +8,7 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,8 +16,67 @@
 /// How long a loop may run before it counts as stuck. Nothing here takes a second.
 constexpr int PatienceInSeconds = 30;
 
+/**
+ * Around what GLib calls, in whichever thread. GLib's locks order it after what was done before it
+ * was handed to GLib; ThreadSanitizer cannot see that where GLib is built without it.
+ */
+class HandOver
+{
+public:
+    HandOver() { mark(); }
+    ~HandOver() { mark(); }
+    Q_DISABLE_COPY_MOVE(HandOver)
+
+    static void mark() { s_count.fetch_add(1, std::memory_order_acq_rel); }
+
+private:
+    static inline std::atomic<unsigned> s_count{ 0 };
+};
+
+/// A semaphore that ThreadSanitizer can see, which QSemaphore is not.
+class Semaphore
+{
+public:
+    void release(int count = 1)
+    {
+        {
+            const std::lock_guard lock(m_mutex);
+            m_count += count;
+        }
+        m_condition.notify_all();
+    }
+
+    void acquire()
+    {
+        std::unique_lock lock(m_mutex);
+        m_condition.wait(lock, [this] { return m_count > 0; });
+        --m_count;
+    }
+
+private:
+    std::mutex m_mutex;
+    std::condition_variable m_condition;
+    int m_count = 0;
+};
+
 /// What a source of GLib's calls, until it answers false.
 using GLibFunction = std::function<bool()>;
+
+inline gboolean callFunction(gpointer function)
+{
+    const HandOver handOver;
+    return (*static_cast<GLibFunction *>(function))();
+}
+
+inline void setFunction(GSource *source, GSourceFunc call, GLibFunction function)
+{
+    auto *const data = new GLibFunction(std::move(function));
+    HandOver::mark();
+    g_source_set_callback(source, call, data, [](gpointer unused) {
+        HandOver::mark();
+        delete static_cast<GLibFunction *>(unused);
+    });
+}
 
 /// Has @p source, which it does not take, call @p function: on the default context unless another
 /// is named.
@@ -24,10 +84,7 @@ inline void attach(GSource *source, int priority, GLibFunction function,
                    GMainContext *context = nullptr)
 {
     g_source_set_priority(source, priority);
-    g_source_set_callback(
-        source, [](gpointer data) -> gboolean { return (*static_cast<GLibFunction *>(data))(); },
-        new GLibFunction(std::move(function)),
-        [](gpointer data) { delete static_cast<GLibFunction *>(data); });
+    setFunction(source, callFunction, std::move(function));
     g_source_attach(source, context);
 }
 
@@ -58,14 +115,15 @@ public:
     }
     /// Whenever @p fd is ready for @p condition.
     GLibSource(int fd, GIOCondition condition, int priority, GLibFunction function)
-        : GLibSource(g_unix_fd_source_new(fd, condition), priority, nullptr)
+        : m_source(g_unix_fd_source_new(fd, condition))
     {
         // This kind calls with other parameters.
         const GUnixFDSourceFunc call = [](int, GIOCondition, gpointer data) -> gboolean {
-            return (*static_cast<GLibFunction *>(data))();
+            return callFunction(data);
         };
-        g_source_set_callback(m_source, G_SOURCE_FUNC(call), new GLibFunction(std::move(function)),
-                              [](gpointer data) { delete static_cast<GLibFunction *>(data); });
+        g_source_set_priority(m_source, priority);
+        setFunction(m_source, G_SOURCE_FUNC(call), std::move(function));
+        g_source_attach(m_source, nullptr);
     }
     ~GLibSource()
     {
@@ -94,6 +152,7 @@ public:
         reinterpret_cast<Source *>(m_source)->probe = this;
         m_prepare = std::move(prepare);
         m_check = std::move(check);
+        HandOver::mark();
         g_source_attach(m_source, nullptr);
     }
     ~ProbeSource()
@@ -114,6 +173,7 @@ private:
 
     static gboolean prepare(GSource *source, int *timeout)
     {
+        const HandOver handOver;
         *timeout = -1;
         from(source)->m_prepare(timeout);
         return false;
@@ -121,6 +181,7 @@ private:
 
     static gboolean check(GSource *source)
     {
+        const HandOver handOver;
         from(source)->m_check();
         return false;
     }

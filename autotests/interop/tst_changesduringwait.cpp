@@ -356,7 +356,7 @@ void tst_ChangesDuringWait::sourceAddedByAThread()
 {
     constexpr int Rounds = 200;
     Loop loop(loopKind());
-    QSemaphore isIdle;
+    Semaphore isIdle;
     int calls = 0;
     int inOtherThreads = 0;
     std::thread thread([&] {

@@ -208,7 +208,7 @@ void tst_GLibLoopOutside::wokenByAnotherThread()
 {
     constexpr int Rounds = 300;
     Loop loop(outerKind());
-    QSemaphore isIdle;
+    Semaphore isIdle;
     int woken = 0;
     std::thread poster([&] {
         for (int i = 0; i < Rounds; ++i) {
@@ -233,7 +233,7 @@ void tst_GLibLoopOutside::quitByAnotherThread()
 {
     for (int round = 0; round < 100; ++round) {
         Loop loop(outerKind());
-        QSemaphore isIdle;
+        Semaphore isIdle;
         std::thread quitter([&] {
             isIdle.acquire();
             post(this, [&] { loop.quit(); });

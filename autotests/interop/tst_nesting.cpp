@@ -364,7 +364,7 @@ void tst_Nesting::postedByAThreadToANestedLoop()
     QFETCH(Loop::Kind, inner);
     for (const Work work : AllWork) {
         Loop outer(outerKind());
-        QSemaphore isIdle;
+        Semaphore isIdle;
         int stuck = 0;
         std::thread poster;
         const OneShot shot(work, [&] {

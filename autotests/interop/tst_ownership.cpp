@@ -36,9 +36,11 @@ public:
     explicit Invocation(GMainContext *context = nullptr)
     {
         std::thread([this, context] {
+            HandOver::mark();
             g_main_context_invoke(
                 context,
                 [](gpointer data) -> gboolean {
+                    const HandOver handOver;
                     auto self = static_cast<Invocation *>(data);
                     self->m_thread = std::this_thread::get_id();
                     self->m_isDone = true;

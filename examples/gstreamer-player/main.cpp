@@ -230,7 +230,8 @@ void Player::showProgress()
     gint64 duration = 0;
     if (!gst_element_query_position(m_pipeline, GST_FORMAT_TIME, &position))
         return;
-    gst_element_query_duration(m_pipeline, GST_FORMAT_TIME, &duration); // Not known for all streams.
+    // Not every stream has one.
+    gst_element_query_duration(m_pipeline, GST_FORMAT_TIME, &duration);
     const int width = m_redraws ? 40 : 10;
     const int done = duration > 0 ? int(qMin(position, duration) * width / duration) : 0;
     if (!m_redraws && done == m_shown)
