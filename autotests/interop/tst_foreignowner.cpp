@@ -420,8 +420,16 @@ void ForeignOwnerScenarios::contextOfAWorkerThread()
     QObject receiver;
     receiver.moveToThread(&thread);
     thread.start();
-    const auto call = [&](std::function<void()> function) {
-        QMetaObject::invokeMethod(&receiver, std::move(function), Qt::BlockingQueuedConnection);
+    const auto call = [&](const std::function<void()> &function) {
+        HandOver::mark();
+        QMetaObject::invokeMethod(
+            &receiver,
+            [&function] {
+                const HandOver handOver;
+                function();
+            },
+            Qt::BlockingQueuedConnection);
+        HandOver::mark();
     };
     bool isDone = false;
     bool isOwned = false;

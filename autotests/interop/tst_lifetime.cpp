@@ -199,6 +199,11 @@ void tst_Lifetime::contextIsFreeAfterwards()
     }
 }
 
-QTEST_APPLESS_MAIN(tst_Lifetime)
+// Each test makes an application of its own.
+int main(int argc, char **argv)
+{
+    tst_Lifetime test;
+    return QTest::qExec(&test, argc, argv);
+}
 
 #include "tst_lifetime.moc"

@@ -173,7 +173,7 @@ void tst_OwnContext::asyncCallsCompleteOnIt()
     g_autoptr(GFile) file = g_file_new_for_path("/");
     g_file_query_info_async(file, G_FILE_ATTRIBUTE_STANDARD_NAME, G_FILE_QUERY_INFO_NONE,
                             G_PRIORITY_DEFAULT, nullptr, &Query::done, &query);
-    QVERIFY(runUntil([&] { return query.isDone; }));
+    QVERIFY(runUntil([&] { return query.isDone; }, QEventLoop::WaitForMoreEvents));
     QVERIFY(query.hasSucceeded);
 }
 
@@ -383,6 +383,11 @@ void tst_OwnContext::neverStarted()
     QVERIFY(isFree(context));
 }
 
-QTEST_APPLESS_MAIN(tst_OwnContext)
+// Each test makes an application of its own.
+int main(int argc, char **argv)
+{
+    tst_OwnContext test;
+    return QTest::qExec(&test, argc, argv);
+}
 
 #include "tst_owncontext.moc"

@@ -161,7 +161,8 @@ void tst_Ownership::invokedDuringAWait()
             isInvoked = true;
             waiting->wakeUp();
         });
-        QVERIFY(runUntil([&] { return isInvoked && invocation->isDone(); }));
+        QVERIFY(runUntil([&] { return isInvoked && invocation->isDone(); },
+                         QEventLoop::WaitForMoreEvents));
         QVERIFY(invocation->wasInThisThread());
     }
 }
