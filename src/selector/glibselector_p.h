@@ -77,8 +77,8 @@ public:
     TimePoint recentTime() const { return m_now; }
     /// Collects what is ready, without a look at GLib.
     void collect();
-    /// Whether takeReady() has something left to tell.
     std::optional<GLibSelector::Descriptor> takeReady();
+    /// Whether takeReady() has something left to tell.
     bool hasReady() const;
 
     bool isWakeUpRequested() const { return m_wakeUpRequested.load(std::memory_order_seq_cst); }
