@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 /// Event loops inside handlers of event loops, and what they share.
 class tst_NestedLoops : public QObject

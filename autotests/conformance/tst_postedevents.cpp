@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 /// Posted events: all of them, once, in order, and none that was taken back.
 class tst_PostedEvents : public QObject

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 /// What one call of processEvents() serves, what it waits for, and what it returns.
 class tst_ProcessEvents : public QObject

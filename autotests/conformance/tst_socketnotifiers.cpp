@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 #include <QtCore/QTemporaryFile>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 #include <QtCore/QPointer>
 
@@ -45,13 +45,6 @@ private Q_SLOTS:
 
 namespace {
 
-/// Runs @p function in the thread of @p object and waits for it.
-template<typename Function>
-void runIn(QObject *object, Function function)
-{
-    QMetaObject::invokeMethod(object, std::move(function), Qt::BlockingQueuedConnection);
-}
-
 /// A thread without exec().
 class FunctionThread : public QThread
 {
@@ -62,11 +55,15 @@ public:
         DispatcherUnderTest::install(this);
         start();
     }
-    ~FunctionThread() override { wait(); }
+    ~FunctionThread() override { ended(*this); }
     Q_DISABLE_COPY_MOVE(FunctionThread)
 
 protected:
-    void run() override { m_function(); }
+    void run() override
+    {
+        m_function();
+        HandOver::mark();
+    }
 
 private:
     const std::function<void()> m_function;
@@ -76,11 +73,11 @@ private:
 
 void tst_Threads::usesTheDispatcherUnderTest()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     bool installed = false;
-    runIn(&object, [&] {
+    call(&object, [&] {
         installed = DispatcherUnderTest::isInstalled() && dispatcher() == thread.eventDispatcher();
     });
     QVERIFY(installed);
@@ -89,15 +86,15 @@ void tst_Threads::usesTheDispatcherUnderTest()
 
 void tst_Threads::dispatcherLivesAsLongAsTheThreadRuns()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
-    runIn(&object, [] {});
+    call(&object, [] {});
     const QPointer<QAbstractEventDispatcher> itsDispatcher(thread.eventDispatcher());
     QVERIFY(itsDispatcher);
     QCOMPARE(itsDispatcher->thread(), &thread);
     thread.quit();
-    QVERIFY(thread.wait());
+    QVERIFY(ended(thread));
     QVERIFY(!itsDispatcher);
     QVERIFY(!thread.eventDispatcher());
 }
@@ -105,13 +102,13 @@ void tst_Threads::dispatcherLivesAsLongAsTheThreadRuns()
 void tst_Threads::quitEndsExec()
 {
     for (int i = 0; i < 50; ++i) {
-        QObject object;
+        HandOverReceiver object;
         LoopThread thread;
         object.moveToThread(&thread);
         if (i % 2)
-            runIn(&object, [] {});
+            call(&object, [] {});
         thread.quit();
-        QVERIFY(thread.wait(30'000));
+        QVERIFY(ended(thread));
     }
 }
 
@@ -119,7 +116,7 @@ void tst_Threads::exitCodeIsReturned()
 {
     int code = 0;
     QThread *running = nullptr;
-    QSemaphore started;
+    Semaphore started;
     FunctionThread thread([&] {
         QEventLoop loop;
         running = QThread::currentThread();
@@ -128,7 +125,7 @@ void tst_Threads::exitCodeIsReturned()
     });
     started.acquire();
     running->exit(23);
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
     QCOMPARE(code, 23);
 }
 
@@ -138,16 +135,16 @@ void tst_Threads::quitBeforeExecIsNotForgotten()
     DispatcherUnderTest::install(&thread);
     connect(&thread, &QThread::started, &thread, [&] { thread.quit(); }, Qt::DirectConnection);
     thread.start();
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
 }
 
 void tst_Threads::quitFromInside()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     post(&object, [] { QThread::currentThread()->quit(); });
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
 }
 
 void tst_Threads::waitWithLimitReturnsWhileRunning()
@@ -159,27 +156,27 @@ void tst_Threads::waitWithLimitReturnsWhileRunning()
 
 void tst_Threads::runsAgainAfterItFinished()
 {
-    QObject object;
+    HandOverReceiver object;
     QThread thread;
     object.moveToThread(&thread);
     for (int i = 0; i < 5; ++i) {
         DispatcherUnderTest::install(&thread);
         thread.start();
         bool installed = false;
-        runIn(&object, [&] { installed = DispatcherUnderTest::isInstalled(); });
+        call(&object, [&] { installed = DispatcherUnderTest::isInstalled(); });
         QVERIFY(installed);
         thread.quit();
-        QVERIFY(thread.wait(30'000));
+        QVERIFY(ended(thread));
     }
 }
 
 void tst_Threads::manyAtOnce()
 {
     constexpr size_t Count = 24;
-    std::vector<std::unique_ptr<QObject>> objects;
+    std::vector<std::unique_ptr<HandOverReceiver>> objects;
     std::vector<std::unique_ptr<LoopThread>> threads;
     for (size_t i = 0; i < Count; ++i) {
-        objects.push_back(std::make_unique<QObject>());
+        objects.push_back(std::make_unique<HandOverReceiver>());
         threads.push_back(std::make_unique<LoopThread>());
         objects.back()->moveToThread(threads.back().get());
     }
@@ -203,16 +200,16 @@ void tst_Threads::manyAtOnce()
 void tst_Threads::queuedSignalsArriveInOrder()
 {
     constexpr int Count = 10'000;
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     QList<int> received;
     QObject sender;
     connect(&sender, &QObject::objectNameChanged, &object,
-            [&](const QString &name) { received.append(name.toInt()); });
+            HandedOver([&](const QString &name) { received.append(name.toInt()); }));
     for (int i = 1; i <= Count; ++i)
         sender.setObjectName(QString::number(i));
-    runIn(&object, [] {});
+    call(&object, [] {});
     QCOMPARE(received.size(), Count);
     QCOMPARE(received.last(), Count);
     QVERIFY(std::is_sorted(received.cbegin(), received.cend()));
@@ -221,7 +218,7 @@ void tst_Threads::queuedSignalsArriveInOrder()
 void tst_Threads::signalsBackAndForth()
 {
     constexpr int Rounds = 5000;
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     int rounds = 0;
@@ -241,7 +238,7 @@ void tst_Threads::eventsOfManyThreadsAreComplete()
 {
     constexpr int Threads = 4;
     constexpr int Each = 5000;
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     int inWorker = 0;
@@ -266,14 +263,14 @@ void tst_Threads::eventsOfManyThreadsAreComplete()
         poster.join();
     QVERIFY(complete);
     QVERIFY(ordered);
-    runIn(&object, [] {});
+    call(&object, [] {});
     QCOMPARE(inWorker, Threads * Each);
 }
 
 void tst_Threads::eventsFloodBothWays()
 {
     constexpr int Each = 20'000;
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     QAtomicInt inWorker;
@@ -285,49 +282,51 @@ void tst_Threads::eventsFloodBothWays()
     for (int i = 0; i < Each; ++i)
         post(&object, [&] { inWorker.ref(); });
     QVERIFY(runUntil([&] { return inMain == Each; }));
-    runIn(&object, [] {});
+    call(&object, [] {});
     QCOMPARE(inWorker, Each);
 }
 
 void tst_Threads::eventsPostedBeforeTheThreadRuns()
 {
-    QObject object;
+    HandOverReceiver object;
     QThread thread;
     object.moveToThread(&thread);
-    QSemaphore delivered;
+    Semaphore delivered;
     for (int i = 0; i < 3; ++i)
         post(&object, [&] { delivered.release(); });
     DispatcherUnderTest::install(&thread);
     post(&object, [&] { delivered.release(); });
     thread.start();
-    QVERIFY(delivered.tryAcquire(4, 30'000));
+    QVERIFY(delivered.acquire(4));
     thread.quit();
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
 }
 
 void tst_Threads::blockingQueuedConnection()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     for (int i = 0; i < 2000; ++i) {
         int answer = 0;
-        QMetaObject::invokeMethod(&object, [&] { return i * 2; }, Qt::BlockingQueuedConnection,
-                                  &answer);
+        QMetaObject::invokeMethod(&object, HandedOver([&] { return i * 2; }),
+                                  Qt::BlockingQueuedConnection, &answer);
+        HandOver::mark();
         QCOMPARE(answer, i * 2);
     }
 }
 
 void tst_Threads::blockingQueuedConnectionBothWays()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
+    HandOverReceiver home;
     int calls = 0;
     bool done = false;
     post(&object, [&] {
         for (int i = 0; i < 500; ++i)
-            runIn(qApp, [&] { ++calls; });
+            call(&home, [&] { ++calls; });
         post([&] { done = true; });
     });
     QVERIFY(runUntil([&] { return done; }));
@@ -338,16 +337,16 @@ void tst_Threads::deleteLaterFromAnotherThread()
 {
     LoopThread thread;
     for (int i = 0; i < 100; ++i) {
-        auto *object = new QObject;
+        auto *object = new HandOverReceiver;
         QThread *deletedIn = nullptr;
-        QSemaphore deleted;
-        connect(object, &QObject::destroyed, [&] {
-            deletedIn = QThread::currentThread();
-            deleted.release();
-        });
+        Semaphore deleted;
+        connect(object, &QObject::destroyed, HandedOver([&] {
+                    deletedIn = QThread::currentThread();
+                    deleted.release();
+                }));
         object->moveToThread(&thread);
         object->deleteLater();
-        QVERIFY(deleted.tryAcquire(1, 30'000));
+        QVERIFY(deleted.acquire());
         QCOMPARE(deletedIn, &thread);
     }
 }
@@ -357,12 +356,13 @@ void tst_Threads::deleteLaterWhenTheThreadFinishes()
     QThread *deletedIn = nullptr;
     LoopThread thread;
     auto *object = new TimerObject;
-    connect(object, &QObject::destroyed, [&] { deletedIn = QThread::currentThread(); });
+    connect(object, &QObject::destroyed,
+            HandedOver([&] { deletedIn = QThread::currentThread(); }));
     object->moveToThread(&thread);
     connect(&thread, &QThread::finished, object, &QObject::deleteLater);
-    runIn(object, [&] { object->startTimer(1000); });
+    call(object, [&] { object->startTimer(1000); });
     thread.quit();
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
     QCOMPARE(deletedIn, &thread);
 }
 
@@ -385,7 +385,7 @@ void tst_Threads::wakeUpOfAnotherThread()
     }
     stop.storeRelease(1);
     QAbstractEventDispatcher::instance(&thread)->wakeUp();
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
 }
 
 void tst_Threads::timersInAThread()
@@ -393,8 +393,8 @@ void tst_Threads::timersInAThread()
     TimerObject object;
     LoopThread thread;
     object.moveToThread(&thread);
-    QSemaphore fired;
-    runIn(&object, [&] {
+    Semaphore fired;
+    call(&object, [&] {
         object.onTimer = [&](int id) {
             if (object.fired.count(id) == 3)
                 fired.release();
@@ -403,19 +403,19 @@ void tst_Threads::timersInAThread()
         object.startTimer(1, Qt::PreciseTimer);
         object.startTimer(30, Qt::CoarseTimer);
     });
-    QVERIFY(fired.tryAcquire(3, 30'000));
+    QVERIFY(fired.acquire(3));
     thread.quit();
-    QVERIFY(thread.wait(30'000));
+    QVERIFY(ended(thread));
 }
 
 void tst_Threads::notifiersInAThread()
 {
     Channel toWorker;
     Channel toMain;
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
-    runIn(&object, [&] {
+    call(&object, [&] {
         auto *notifier = new QSocketNotifier(toWorker.reader, QSocketNotifier::Read, &object);
         connect(notifier, &QSocketNotifier::activated, &object, [&] {
             toWorker.drain();
@@ -431,12 +431,12 @@ void tst_Threads::notifiersInAThread()
     });
     toWorker.write();
     QVERIFY(runUntil([&] { return rounds == 2000; }));
-    runIn(&object, [&] { qDeleteAll(object.children()); });
+    call(&object, [&] { qDeleteAll(object.children()); });
 }
 
 void tst_Threads::nestedLoopsInAThread()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     object.moveToThread(&thread);
     QList<int> returned;
@@ -449,7 +449,7 @@ void tst_Threads::nestedLoopsInAThread()
         });
         returned.append(loop.exec());
     };
-    runIn(&object, [&] { descend(1); });
+    call(&object, [&] { descend(1); });
     QCOMPARE(returned.size(), 20);
     QVERIFY(std::is_sorted(returned.crbegin(), returned.crend()));
 }
@@ -462,7 +462,7 @@ void tst_Threads::processEventsInAThreadWithoutExec()
     bool served = false;
     {
         FunctionThread thread([&] {
-            QObject object;
+            HandOverReceiver object;
             post(&object, [&] { ++delivered; });
             Channel channel;
             channel.write();
@@ -484,7 +484,7 @@ void tst_Threads::objectWithRunningTimersMoves()
     TimerObject object;
     LoopThread thread;
     QThread *firedIn = nullptr;
-    QSemaphore fired;
+    Semaphore fired;
     QList<int> ids = { object.startTimer(1, Qt::PreciseTimer), object.startTimer(0),
                        object.startTimer(30, Qt::CoarseTimer) };
     QThread::msleep(2);
@@ -494,10 +494,11 @@ void tst_Threads::objectWithRunningTimersMoves()
             fired.release();
         }
     };
+    HandOver::mark();
     object.moveToThread(&thread);
     QVERIFY(dispatcher()->registeredTimers(&object).isEmpty());
     turn();
-    QVERIFY(fired.tryAcquire(3, 30'000));
+    QVERIFY(fired.acquire(3));
     QCOMPARE(firedIn, &thread);
 }
 
@@ -507,25 +508,25 @@ void tst_Threads::notifierMoves()
     channel.write();
     QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
     QThread *activatedIn = nullptr;
-    QSemaphore activated;
+    Semaphore activated;
     LoopThread thread;
-    connect(&notifier, &QSocketNotifier::activated, &notifier, [&] {
-        notifier.setEnabled(false);
-        activatedIn = QThread::currentThread();
-        activated.release();
-    });
+    connect(&notifier, &QSocketNotifier::activated, &notifier, HandedOver([&] {
+                notifier.setEnabled(false);
+                activatedIn = QThread::currentThread();
+                activated.release();
+            }));
     notifier.moveToThread(&thread);
     turn();
-    QVERIFY(activated.tryAcquire(1, 30'000));
+    QVERIFY(activated.acquire());
     QCOMPARE(activatedIn, &thread);
 }
 
 void tst_Threads::postedEventsMoveWithTheirObject()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     QList<QThread *> deliveredIn;
-    QSemaphore delivered;
+    Semaphore delivered;
     for (int i = 0; i < 100; ++i) {
         post(&object, [&] {
             deliveredIn.append(QThread::currentThread());
@@ -534,13 +535,13 @@ void tst_Threads::postedEventsMoveWithTheirObject()
     }
     object.moveToThread(&thread);
     turn();
-    QVERIFY(delivered.tryAcquire(100, 30'000));
+    QVERIFY(delivered.acquire(100));
     QCOMPARE(deliveredIn.count(&thread), 100);
 }
 
 void tst_Threads::objectMovesBackAndForth()
 {
-    QObject object;
+    HandOverReceiver object;
     LoopThread thread;
     QThread *const home = QThread::currentThread();
     int visits = 0;
@@ -557,7 +558,12 @@ void tst_Threads::objectMovesBackAndForth()
         }
     };
     post(&object, go);
-    QVERIFY(runUntil([&] { return object.thread() == home && visits == 501; }));
+    QVERIFY(runUntil([&] {
+        if (object.thread() != home)
+            return false;
+        HandOver::mark();
+        return visits == 501;
+    }));
 }
 
 DISPATCHER_TEST_MAIN(tst_Threads)

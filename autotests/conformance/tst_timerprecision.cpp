@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 /**
  * How far from its time a timer may fire. Only too early is an error: how late depends on what else

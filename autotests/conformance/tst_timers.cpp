@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 #include <QtCore/QBasicTimer>
 #if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)

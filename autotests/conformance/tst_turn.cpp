@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "conformance.h"
+#include "eventlooptest.h"
 
 /// The order in which one turn serves things, and that none of them starves another.
 class tst_Turn : public QObject

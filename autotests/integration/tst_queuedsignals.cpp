@@ -2,6 +2,7 @@
 
 #include "countdown.h"
 #include "dispatcherundertest.h"
+#include "handover.h"
 
 #include <atomic>
 #include <functional>
@@ -10,7 +11,7 @@
 
 namespace {
 
-class Sender : public QObject
+class Sender : public HandOverReceiver
 {
     Q_OBJECT
 
@@ -24,6 +25,12 @@ public:
 Q_SIGNALS:
     void sent(int id, int number);
 };
+
+template <typename Function>
+void post(QObject *receiver, Function function)
+{
+    QMetaObject::invokeMethod(receiver, HandedOver(std::move(function)), Qt::QueuedConnection);
+}
 
 /// A thread with the dispatcher under test and an object that lives in it. Only Qt's own means are
 /// used to reach it, for they are what is tested here.
@@ -42,12 +49,13 @@ public:
     {
         thread.quit();
         thread.wait();
+        HandOver::mark();
     }
 
     template <typename Function>
-    void post(Function &&function)
+    void post(Function function)
     {
-        QMetaObject::invokeMethod(object, std::forward<Function>(function), Qt::QueuedConnection);
+        ::post(object, std::move(function));
     }
 
     QThread thread;
@@ -56,7 +64,7 @@ public:
 
 }
 
-class tst_QueuedSignals : public QObject
+class tst_QueuedSignals : public HandOverReceiver
 {
     Q_OBJECT
 
@@ -82,11 +90,11 @@ void tst_QueuedSignals::eachSendersOrderIsKept()
         SenderThread *worker = workers.back().get();
         connect(
             worker->object, &Sender::sent, this,
-            [&](int sender, int number) {
+            HandedOver([&](int sender, int number) {
                 QCOMPARE(QThread::currentThread(), thread());
                 QCOMPARE(number, next[std::size_t(sender)]++);
                 received.step();
-            },
+            }),
             Qt::QueuedConnection);
         worker->post([worker, id] { worker->object->send(id, signalsEach); });
     }
@@ -108,8 +116,7 @@ void tst_QueuedSignals::pingPong()
             ping();
     };
     ping = [&] {
-        worker.post(
-            [&] { QMetaObject::invokeMethod(this, [&] { pong(); }, Qt::QueuedConnection); });
+        worker.post([&] { post(this, [&] { pong(); }); });
     };
     ping();
     QVERIFY(done.wait());
@@ -131,15 +138,16 @@ void tst_QueuedSignals::blockingQueued()
                 int answer = 0;
                 QMetaObject::invokeMethod(
                     this,
-                    [&calls, question] {
+                    HandedOver([&calls, question] {
                         ++calls;
                         return question + 1;
-                    },
+                    }),
                     Qt::BlockingQueuedConnection, &answer);
+                HandOver::mark();
                 if (answer != question + 1)
                     ++wrongAnswers;
             }
-            QMetaObject::invokeMethod(this, [&] { done.step(); }, Qt::QueuedConnection);
+            post(this, [&] { done.step(); });
         });
     }
     QVERIFY(done.wait());
@@ -160,12 +168,13 @@ void tst_QueuedSignals::oneToMany()
         workers.push_back(std::make_unique<SenderThread>());
         SenderThread *worker = workers.back().get();
         int *expected = &next[std::size_t(id)];
-        connect(&sender, &Sender::sent, worker->object, [&, worker, expected](int, int number) {
-            if (QThread::currentThread() != &worker->thread || number != (*expected)++)
-                ++wrong;
-            if (*expected == signalsEach)
-                QMetaObject::invokeMethod(this, [&] { done.step(); }, Qt::QueuedConnection);
-        });
+        connect(&sender, &Sender::sent, worker->object,
+                HandedOver([&, worker, expected](int, int number) {
+                    if (QThread::currentThread() != &worker->thread || number != (*expected)++)
+                        ++wrong;
+                    if (*expected == signalsEach)
+                        post(this, [&] { done.step(); });
+                }));
     }
     sender.send(0, signalsEach);
     QVERIFY(done.wait());
@@ -182,12 +191,13 @@ void tst_QueuedSignals::deletedInItsThread()
         auto object = new QObject;
         connect(
             object, &QObject::destroyed, object,
-            [&] {
+            HandedOver([&] {
                 if (QThread::currentThread() != &worker.thread)
                     ++inWrongThread;
-            },
+            }),
             Qt::DirectConnection);
-        connect(object, &QObject::destroyed, this, [&] { gone.step(); }, Qt::QueuedConnection);
+        connect(object, &QObject::destroyed, this, HandedOver([&] { gone.step(); }),
+                Qt::QueuedConnection);
         object->moveToThread(&worker.thread);
         object->deleteLater();
     }
@@ -202,16 +212,15 @@ void tst_QueuedSignals::quitFromAnotherThread()
     SenderThread worker;
     int quits = 0;
     for (int i = 0; i < 1000; ++i) {
-        QMetaObject::invokeMethod(
-            this,
-            [&] {
-                worker.post([&] {
-                    ++quits;
-                    loop.quit();
-                });
-            },
-            Qt::QueuedConnection);
+        post(this, [&] {
+            worker.post([&] {
+                ++quits;
+                HandOver::mark();
+                loop.quit();
+            });
+        });
         loop.exec();
+        HandOver::mark();
         QCOMPARE(quits, i + 1);
     }
 }
@@ -229,18 +238,20 @@ void tst_QueuedSignals::timerMovesAlong()
     connect(&worker.thread, &QThread::finished, timer, &QObject::deleteLater);
     connect(
         timer, &QTimer::timeout, timer,
-        [&] { ++(QThread::currentThread() == &worker.thread ? inOtherThread : inThisThread); },
+        HandedOver([&] {
+            ++(QThread::currentThread() == &worker.thread ? inOtherThread : inThisThread);
+        }),
         Qt::DirectConnection);
     // What is still on its way at the end is dropped with the receiver.
     QObject receiver;
     connect(
         timer, &QTimer::timeout, &receiver,
-        [&] {
+        HandedOver([&] {
             if (++count <= ticks)
                 before.step();
             else if (count <= 2 * ticks)
                 after.step();
-        },
+        }),
         Qt::QueuedConnection);
     timer->start(2);
     QVERIFY(before.wait());

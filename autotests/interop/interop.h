@@ -3,7 +3,7 @@
 #ifndef INTEROP_H
 #define INTEROP_H
 
-#include "../conformance/conformance.h"
+#include "eventlooptest.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -15,49 +15,6 @@
 
 /// How long a loop may run before it counts as stuck. Nothing here takes a second.
 constexpr int PatienceInSeconds = 30;
-
-/**
- * Around what GLib calls, in whichever thread. GLib's locks order it after what was done before it
- * was handed to GLib; ThreadSanitizer cannot see that where GLib is built without it.
- */
-class HandOver
-{
-public:
-    HandOver() { mark(); }
-    ~HandOver() { mark(); }
-    Q_DISABLE_COPY_MOVE(HandOver)
-
-    static void mark() { s_count.fetch_add(1, std::memory_order_acq_rel); }
-
-private:
-    static inline std::atomic<unsigned> s_count{ 0 };
-};
-
-/// A semaphore that ThreadSanitizer can see, which QSemaphore is not.
-class Semaphore
-{
-public:
-    void release(int count = 1)
-    {
-        {
-            const std::lock_guard lock(m_mutex);
-            m_count += count;
-        }
-        m_condition.notify_all();
-    }
-
-    void acquire()
-    {
-        std::unique_lock lock(m_mutex);
-        m_condition.wait(lock, [this] { return m_count > 0; });
-        --m_count;
-    }
-
-private:
-    std::mutex m_mutex;
-    std::condition_variable m_condition;
-    int m_count = 0;
-};
 
 /// What a source of GLib's calls, until it answers false.
 using GLibFunction = std::function<bool()>;

@@ -142,7 +142,7 @@ public:
                          [this] { count(Notifier); });
         m_poster = std::thread([this] {
             while (!m_stop) {
-                QCoreApplication::postEvent(&m_receiver, new QEvent(QEvent::User));
+                QCoreApplication::postEvent(&m_counter, new QEvent(QEvent::User));
                 std::this_thread::sleep_for(1ms);
             }
         });
@@ -168,21 +168,16 @@ public:
 private:
     enum Kind { Timer, ZeroTimer, Notifier, PostedEvent, KindCount };
 
-    /// A function that is posted would be handed over in a way that ThreadSanitizer cannot see.
-    class Receiver : public QObject
+    class Counter : public HandOverReceiver
     {
     public:
-        explicit Receiver(QtWork *work)
+        explicit Counter(QtWork *work)
             : m_work(work)
         {
         }
 
     protected:
-        bool event(QEvent *) override
-        {
-            m_work->count(PostedEvent);
-            return true;
-        }
+        void customEvent(QEvent *) override { m_work->count(PostedEvent); }
 
     private:
         QtWork *const m_work;
@@ -198,7 +193,7 @@ private:
     std::array<int, KindCount> m_counts = {};
     int m_elsewhere = 0;
     const Channel m_channel;
-    Receiver m_receiver{ this };
+    Counter m_counter{ this };
     QTimer m_timer;
     QTimer m_zeroTimer;
     QSocketNotifier m_notifier{ m_channel.reader, QSocketNotifier::Read };
@@ -417,20 +412,9 @@ void ForeignOwnerScenarios::contextOfAWorkerThread()
 
     QThread thread;
     thread.setEventDispatcher(new GLibEventDispatcher(context));
-    QObject receiver;
+    HandOverReceiver receiver;
     receiver.moveToThread(&thread);
     thread.start();
-    const auto call = [&](const std::function<void()> &function) {
-        HandOver::mark();
-        QMetaObject::invokeMethod(
-            &receiver,
-            [&function] {
-                const HandOver handOver;
-                function();
-            },
-            Qt::BlockingQueuedConnection);
-        HandOver::mark();
-    };
     bool isDone = false;
     bool isOwned = false;
     const auto doWork = [&] {
@@ -439,20 +423,20 @@ void ForeignOwnerScenarios::contextOfAWorkerThread()
         isOwned = g_main_context_is_owner(context)
             && g_main_context_get_thread_default() == context;
     };
-    call(doWork);
+    call(&receiver, doWork);
     QVERIFY(isDone);
     QVERIFY(!isOwned);
     QCOMPARE(log.warnings, 1);
 
     owner.giveUp();
-    call([&] { runUntil([&] { return log.infos == 1; }); });
-    call(doWork);
+    call(&receiver, [&] { runUntil([&] { return log.infos == 1; }); });
+    call(&receiver, doWork);
     QVERIFY(isDone);
     QVERIFY(isOwned);
     QCOMPARE(log.warnings, 1);
     QCOMPARE(log.infos, 1);
     thread.quit();
-    QVERIFY(thread.wait());
+    QVERIFY(ended(thread));
     QVERIFY(g_main_context_acquire(context));
     g_main_context_release(context);
 }

@@ -156,13 +156,14 @@ void tst_Lifetime::workersEndWithSourcesAttached()
         Data data;
         QThread thread;
         DispatcherUnderTest::install(&thread);
-        QObject receiver;
+        HandOverReceiver receiver;
         receiver.moveToThread(&thread);
         post(&receiver, [&] {
             GSource *source = g_idle_source_new();
             g_source_set_callback(
                 source,
                 [](gpointer calls) -> gboolean {
+                    const HandOver handOver;
                     if (++static_cast<Data *>(calls)->calls == 3)
                         QThread::currentThread()->quit();
                     return true;
@@ -173,7 +174,7 @@ void tst_Lifetime::workersEndWithSourcesAttached()
             g_source_unref(source);
         });
         thread.start();
-        QVERIFY(thread.wait());
+        QVERIFY(ended(thread));
         QVERIFY(data.calls >= 3);
         QVERIFY(data.isDestroyed);
     }

@@ -69,19 +69,19 @@ public:
     ~Worker()
     {
         m_thread.quit();
-        m_thread.wait();
+        ended(m_thread);
     }
     Q_DISABLE_COPY_MOVE(Worker)
 
     void call(const std::function<void()> &function)
     {
-        QMetaObject::invokeMethod(&m_receiver, function, Qt::BlockingQueuedConnection);
+        ::call(&m_receiver, function);
     }
     QObject *receiver() { return &m_receiver; }
 
 private:
     QThread m_thread;
-    QObject m_receiver;
+    HandOverReceiver m_receiver;
 };
 
 }
@@ -271,7 +271,7 @@ void tst_OwnContext::twoDispatchersAtOnce()
     const std::array<Context, 2> contexts;
     const Application application(contexts[0]);
     Worker worker(contexts[1]);
-    QObject receiver;
+    HandOverReceiver receiver;
     const std::array<QObject *, 2> receivers = { &receiver, worker.receiver() };
     int passed = 0;
     int inWrongThread = 0;

@@ -66,15 +66,12 @@ private:
 /// Calls @p function in @p thread, which runs an event loop, and waits for it.
 void callIn(QThread &thread, const std::function<void()> &function)
 {
-    QObject receiver;
+    HandOverReceiver receiver;
     receiver.moveToThread(&thread);
-    QMetaObject::invokeMethod(
-        &receiver,
-        [&] {
-            function();
-            receiver.moveToThread(nullptr);
-        },
-        Qt::BlockingQueuedConnection);
+    call(&receiver, [&] {
+        function();
+        receiver.moveToThread(nullptr);
+    });
 }
 
 }

@@ -124,7 +124,7 @@ void tst_Priority::setBeforeTheThreadStarts()
     dispatcher->setPriority(G_PRIORITY_LOW);
     QThread thread;
     thread.setEventDispatcher(dispatcher);
-    QObject receiver;
+    HandOverReceiver receiver;
     receiver.moveToThread(&thread);
     int idleCalls = 0;
     int turns = 0;
@@ -148,7 +148,7 @@ void tst_Priority::setBeforeTheThreadStarts()
         flood();
     });
     thread.start();
-    QVERIFY(thread.wait(QDeadlineTimer(std::chrono::seconds(PatienceInSeconds))));
+    QVERIFY(ended(thread));
     QCOMPARE(idleCalls, 10);
 }
 

@@ -6,6 +6,7 @@
 #include "windowsystem.h"
 
 #include "../selector/glibselector_p.h"
+#include "../selector/racedetector.h"
 #include "../timers/timerqueue.h"
 
 #include <QtCore/QCoreApplication>
@@ -258,7 +259,11 @@ GLibEventDispatcher::GLibEventDispatcher(GMainContext *context, QObject *parent)
 {
 }
 
-GLibEventDispatcher::~GLibEventDispatcher() = default;
+GLibEventDispatcher::~GLibEventDispatcher()
+{
+    // Locks of QThread's keep other threads from calling one that is destroyed.
+    RaceDetector::seenAfter(this);
+}
 
 GMainContext *GLibEventDispatcher::context() const
 {
@@ -417,6 +422,7 @@ void GLibEventDispatcher::wakeUp()
 {
     if (GLibSelectorPrivate *selector = d->selector)
         selector->wakeUp();
+    RaceDetector::doneBefore(this);
 }
 
 void GLibEventDispatcher::interrupt()

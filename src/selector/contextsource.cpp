@@ -2,8 +2,9 @@
 
 #include "contextsource.h"
 
+#include "racedetector.h"
+
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <new>
 
@@ -14,15 +15,11 @@ struct ContextSource::Source
     GSource base;
     ContextSource *wrapper;
     Owner *owner;
-    // Atomic because a data race detector cannot see that GLib's lock already orders the accesses.
-    std::atomic<GThread *> thread;
-    std::atomic<bool> polls;
+    GThread *thread;
     std::vector<std::unique_ptr<GPollFD>> polled; // GLib keeps the addresses
 
     void poll(const std::vector<GPollFD> &fds)
     {
-        if (!polls.load(std::memory_order_acquire) && fds.empty())
-            return;
         const auto same = [](const std::unique_ptr<GPollFD> &a, const GPollFD &b) {
             return a->fd == b.fd && a->events == b.events;
         };
@@ -36,16 +33,17 @@ struct ContextSource::Source
             polled.push_back(std::make_unique<GPollFD>(GPollFD{fd.fd, fd.events, 0}));
             g_source_add_poll(&base, polled.back().get());
         }
-        polls.store(!fds.empty(), std::memory_order_release);
     }
 
+    /// Only for whoever owns the context, which orders the accesses.
     bool isHere()
     {
-        if (thread.load(std::memory_order_acquire) == g_thread_self())
-            return true;
-        if (!g_source_is_destroyed(&base))
+        RaceDetector::seenAfter(this);
+        const bool here = thread == g_thread_self();
+        if (!here && !g_source_is_destroyed(&base))
             poll({});
-        return false;
+        RaceDetector::doneBefore(this);
+        return here;
     }
 
     static Source *from(GSource *source) { return reinterpret_cast<Source *>(source); }
@@ -72,7 +70,11 @@ struct ContextSource::Source
         return G_SOURCE_CONTINUE;
     }
 
-    static void finalize(GSource *base) noexcept { std::destroy_at(&from(base)->polled); }
+    static void finalize(GSource *base) noexcept
+    {
+        RaceDetector::seenAfter(base);
+        std::destroy_at(&from(base)->polled);
+    }
 };
 
 ContextSource::ContextSource(GMainContext *context, Owner *owner, const char *name)
@@ -83,16 +85,17 @@ ContextSource::ContextSource(GMainContext *context, Owner *owner, const char *na
     m_source = Source::from(base);
     m_source->wrapper = this;
     m_source->owner = owner;
+    m_source->thread = g_thread_self();
     new (&m_source->polled) std::vector<std::unique_ptr<GPollFD>>;
-    new (&m_source->polls) std::atomic<bool>(false);
-    new (&m_source->thread) std::atomic<GThread *>(g_thread_self());
     g_source_set_name(base, name);
     g_source_set_can_recurse(base, true);
+    RaceDetector::doneBefore(base);
     g_source_attach(base, context);
 }
 
 ContextSource::~ContextSource()
 {
+    RaceDetector::doneBefore(m_source);
     g_source_destroy(&m_source->base);
     g_source_unref(&m_source->base);
 }
@@ -110,6 +113,7 @@ int ContextSource::priority() const
 void ContextSource::setPollFds(const std::vector<GPollFD> &fds)
 {
     m_source->poll(fds);
+    RaceDetector::doneBefore(m_source);
 }
 
 bool ContextSource::isPolledReady() const

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-#ifndef CONFORMANCE_H
-#define CONFORMANCE_H
+#ifndef EVENTLOOPTEST_H
+#define EVENTLOOPTEST_H
 
 #include "dispatcherundertest.h"
+#include "handover.h"
 
 #include <QtCore/QSocketNotifier>
 
@@ -113,7 +114,7 @@ bool runUntil(Condition condition, QEventLoop::ProcessEventsFlags flags = Runnin
 template<typename Function>
 void post(QObject *receiver, Function function)
 {
-    QMetaObject::invokeMethod(receiver, std::move(function), Qt::QueuedConnection);
+    QMetaObject::invokeMethod(receiver, HandedOver(std::move(function)), Qt::QueuedConnection);
 }
 
 /// ... and of the main thread.
@@ -121,6 +122,14 @@ template<typename Function>
 void post(Function function)
 {
     post(qApp, std::move(function));
+}
+
+/// Calls @p function from the event loop of the thread of @p receiver, which is another, and waits for it.
+template<typename Function>
+void call(HandOverReceiver *receiver, Function function)
+{
+    QMetaObject::invokeMethod(receiver, HandedOver(std::move(function)), Qt::BlockingQueuedConnection);
+    HandOver::mark();
 }
 
 /// Calls a function in another thread as soon as this thread's dispatcher is about to block. No
@@ -146,16 +155,14 @@ public:
 
 private:
     QObject m_context;
-    QSemaphore m_aboutToBlock;
+    Semaphore m_aboutToBlock;
     std::thread m_thread;
 };
 
 /// Remembers which of its timers fired, in order, and then does what it was told.
-class TimerObject : public QObject
+class TimerObject : public HandOverReceiver
 {
 public:
-    using QObject::QObject;
-
     QList<int> fired;
     std::function<void(int timerId)> onTimer;
 
@@ -240,6 +247,14 @@ private:
     }
 };
 
+/// Waits for the end of @p thread; false if that takes too long.
+inline bool ended(QThread &thread)
+{
+    const bool isAtEnd = thread.wait(QDeadlineTimer(30s));
+    HandOver::mark();
+    return isAtEnd;
+}
+
 /// A thread that runs an event loop on the dispatcher under test to the end of its scope.
 class LoopThread : public QThread
 {
@@ -253,9 +268,16 @@ public:
     ~LoopThread() override
     {
         quit();
-        wait();
+        ended(*this);
     }
     Q_DISABLE_COPY_MOVE(LoopThread)
+
+protected:
+    void run() override
+    {
+        exec();
+        HandOver::mark();
+    }
 };
 
 #endif
