@@ -15,7 +15,6 @@ class tst_Exceptions : public QObject
     Q_OBJECT
 
 private Q_SLOTS:
-    void initTestCase();
     void init() { settle(); }
 
     void fromPostedEvent();
@@ -50,12 +49,6 @@ void ignoreWarningOfEventLoop()
     QTest::ignoreMessage(QtWarningMsg, text);
 }
 
-}
-
-void tst_Exceptions::initTestCase()
-{
-    if (isQtGLib())
-        QSKIP("Qt's GLib dispatcher is not usable after an exception");
 }
 
 void tst_Exceptions::verifyEverythingWorks()
@@ -125,14 +118,18 @@ void tst_Exceptions::fromTimer()
 
 void tst_Exceptions::timerThatThrewGoesOn()
 {
-    if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
-        QSKIP("Qt's own dispatchers take such a timer to be in its handler for ever");
     TimerObject object;
     object.onTimer = [](int) { throw Thrown(); };
     object.startTimer(0);
     QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-    QCOMPARE(object.fired.size(), 2);
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours) {
+        QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+        QCOMPARE(object.fired.size(), 2);
+    } else {
+        // Qt's own dispatchers take it to be in its handler for ever.
+        turn();
+        QCOMPARE(object.fired.size(), 1);
+    }
 }
 
 void tst_Exceptions::fromEachHandlerWhileWaiting()

@@ -68,6 +68,9 @@ void tst_TimerGrid::preciseTimerComesBackToItsGrid()
     const auto passed = [&] {
         return std::chrono::duration<double, std::milli>(Clock::now() - start).count() / interval;
     };
+    // Qt's own dispatchers never get there.
+    const bool isOurs = DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours;
+    const auto patience = isOurs ? 20s : 2s;
     int ticks = 0;
     int punctualRounds = 0;
     bool isPunctual = false;
@@ -82,7 +85,7 @@ void tst_TimerGrid::preciseTimerComesBackToItsGrid()
         }
         punctualRounds = isPunctual ? punctualRounds + 1 : 0;
         isPunctual = false;
-        if (punctualRounds == RoundsOnEnd || Clock::now() - start > 20s)
+        if (punctualRounds == RoundsOnEnd || Clock::now() - start > patience)
             loop.quit();
         const double end = std::floor(now) + 2.5;
         while (passed() < end) { }
@@ -90,11 +93,13 @@ void tst_TimerGrid::preciseTimerComesBackToItsGrid()
     start = startPrecisely(timer);
     loop.exec();
     QVERIFY(!isEarly);
-    QCOMPARE(punctualRounds, RoundsOnEnd);
+    QCOMPARE(punctualRounds == RoundsOnEnd, isOurs);
 }
 
 void tst_TimerGrid::coarseTimersShareWakeUps()
 {
+    if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
+        QSKIP("Qt's own dispatchers round the times of coarse timers, and add up the errors");
     constexpr int Timers = 100;
     int ticks = 0;
     int waits = 0;
