@@ -160,7 +160,7 @@ void GLibEventDispatcherPrivate::serve()
     selector.load()->collect();
     activate(true, true);
     windowSystem.processEvents(QEventLoop::AllEvents);
-    if (!selector.load()->isWakeUpRequested() && !hasIdleWork())
+    if (!selector.load()->isWokenUp() && !hasIdleWork())
         Q_EMIT q->aboutToBlock();
 }
 
@@ -296,13 +296,15 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
     }
     Q_EMIT awake();
 
-    const bool wasWoken = selector->takeWakeUp();
+    const bool isRunningLoop = flags.testFlag(QEventLoop::EventLoopExec);
+    const GLibSelectorPrivate::WakeUp wakeUp = selector->takeWakeUp();
+    const bool wasWoken = wakeUp != GLibSelectorPrivate::WakeUp::None;
     QCoreApplication::sendPostedEvents();
 
     const bool includeNotifiers = !flags.testFlag(QEventLoop::ExcludeSocketNotifiers);
     const bool includeTimers = !flags.testFlag(QEventLoop::X11ExcludeTimers);
     const bool canWait = flags.testFlag(QEventLoop::WaitForMoreEvents)
-        && !selector->isWakeUpRequested() && !d->interrupted
+        && !selector->isWokenUp() && !d->interrupted
         && !d->windowSystem.hasLeftInput(flags);
 
     if (canWait)
@@ -311,16 +313,18 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
         return false;
 
     GLibSelectorPrivate::Wait wait;
-    // A wake-up makes processEvents() return, even one whose events have just been sent.
-    wait.mayBlock = canWait && !wasWoken;
+    // A wake-up makes processEvents() return, even one whose events have just been sent; but a loop
+    // that runs on and on needs no second turn without a wait for what has ended the last one.
+    const bool returnsAtOnce = isRunningLoop ? wakeUp == GLibSelectorPrivate::WakeUp::Requested : wasWoken;
+    wait.mayBlock = canWait && !returnsAtOnce;
     wait.descriptors = includeNotifiers;
     wait.loopsTimers = includeTimers;
-    if (flags.testFlag(QEventLoop::EventLoopExec))
+    if (isRunningLoop)
         wait.patience = Patience;
     const bool glibHadWork = selector->iterate(wait);
     d->reportOwnership();
 
-    const bool wokenWhileWaiting = selector->isWakeUpRequested();
+    const bool wokenWhileWaiting = selector->acknowledgeWakeUp();
     const int activated = d->activate(includeNotifiers, includeTimers);
     const bool windowsHadWork = d->windowSystem.processEvents(flags);
     return wasWoken || wokenWhileWaiting || glibHadWork || activated > 0 || windowsHadWork;

@@ -179,7 +179,7 @@ std::error_code GLibSelectorPrivate::tryWatch(int fd, GLibSelector::Events event
 
 void GLibSelectorPrivate::wakeUp()
 {
-    if (!m_wakeUpRequested.exchange(true, std::memory_order_seq_cst)
+    if (m_wakeUp.exchange(WakeUp::Requested, std::memory_order_seq_cst) != WakeUp::Requested
         && m_polling.load(std::memory_order_seq_cst))
         m_channel.signal();
 }
@@ -294,7 +294,7 @@ GLibSelectorPrivate::TimePoint GLibSelectorPrivate::deadline(const Wait &wait) c
 
 bool GLibSelectorPrivate::hasWork(const Wait &wait, TimePoint now) const
 {
-    return isWakeUpRequested() || hasReady() || (wait.descriptors && m_readiness->hasUnpolled())
+    return isWokenUp() || hasReady() || (wait.descriptors && m_readiness->hasUnpolled())
         || deadline(wait) <= now;
 }
 
@@ -578,7 +578,7 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
         wait.deadline = after(GLibSelectorPrivate::Clock::now(), *timeout);
     do {
         d->iterate(wait);
-    } while (wait.mayBlock && !d->m_closed && !d->hasReady() && !d->isWakeUpRequested()
+    } while (wait.mayBlock && !d->m_closed && !d->hasReady() && !d->isWokenUp()
              && GLibSelectorPrivate::Clock::now() < wait.deadline);
     d->takeWakeUp();
     return {};

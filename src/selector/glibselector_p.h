@@ -81,8 +81,21 @@ public:
     /// Whether takeReady() has something left to tell.
     bool hasReady() const;
 
-    bool isWakeUpRequested() const { return m_wakeUpRequested.load(std::memory_order_seq_cst); }
-    bool takeWakeUp() { return m_wakeUpRequested.exchange(false, std::memory_order_seq_cst); }
+    enum class WakeUp {
+        None,
+        Acknowledged, ///< A wait has ended for it, but nobody has looked yet at what it is for.
+        Requested,
+    };
+    bool isWokenUp() const { return m_wakeUp.load(std::memory_order_seq_cst) != WakeUp::None; }
+    /// To be called before looking at what it may be for.
+    WakeUp takeWakeUp() { return m_wakeUp.exchange(WakeUp::None, std::memory_order_seq_cst); }
+    /// To be called when a wait has ended: answers whether it was for a wake-up.
+    bool acknowledgeWakeUp()
+    {
+        WakeUp requested = WakeUp::Requested;
+        return m_wakeUp.compare_exchange_strong(requested, WakeUp::Acknowledged,
+                                                std::memory_order_seq_cst);
+    }
     void wakeUp();
     /// To be called when something has changed that GLib, if it is about to sleep, has not been told of.
     void noteChange();
@@ -140,7 +153,7 @@ private:
     std::size_t m_nextFound = 0;
 
     WakeUpChannel m_channel;
-    std::atomic<bool> m_wakeUpRequested{false};
+    std::atomic<WakeUp> m_wakeUp{WakeUp::None};
     // Set while a poll is being prepared or running: only then a wake-up needs the channel.
     std::atomic<bool> m_polling{false};
 

@@ -7,69 +7,102 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 /**
- * A priority queue of times that forgets lazily.
+ * Which of many items, which are small numbers, comes first in time.
  *
- * An entry that has become dead stays until it comes to the front, or until the dead outnumber the living and are
- * swept out together. So forgetting costs nothing at first and O(1) on average, and a timer that is started
- * over and over again, as a timeout is, never has its old entries looked for.
- *
- * Which entries are dead is for the owner to know: `isDead` is asked.
+ * It is a heap that works lazily: an item that is taken back or put off leaves its entry where it is, and what is
+ * true of the entry is found out when it comes to the front. So a timer that is started over and over
+ * again, as a timeout is, costs nothing here but for its last start. Only an item that is wanted
+ * earlier than its entry says needs a new one; the old one is then dead.
  */
 class DeadlineHeap
 {
 public:
+    using Item = std::uint32_t;
     using TimePoint = std::chrono::steady_clock::time_point;
 
     struct Entry
     {
         TimePoint time;
-        std::uint32_t item;
-        std::uint64_t ticket; ///< The owner's, to tell entries of one item apart.
+        Item item;
+        std::uint32_t stamp; // tells the entry of an item from its dead ones
     };
 
-    bool isEmpty() const { return m_entries.empty(); }
-    /// The earliest, dead or not.
-    const Entry &first() const { return m_entries.front(); }
-
-    template<typename IsDead>
-    void push(const Entry &entry, IsDead isDead)
+    void set(Item item, TimePoint time)
     {
-        if (m_dead > MostDead && m_dead > m_entries.size() / 2) {
-            m_entries.erase(std::remove_if(m_entries.begin(), m_entries.end(), isDead),
-                            m_entries.end());
-            std::make_heap(m_entries.begin(), m_entries.end(), isLater);
-            m_dead = 0;
-        }
-        m_entries.push_back(entry);
-        std::push_heap(m_entries.begin(), m_entries.end(), isLater);
+        if (item >= m_places.size())
+            m_places.resize(item + 1);
+        Place &place = m_places[item];
+        place.time = time;
+        if (place.isQueued && place.queued <= time)
+            return;
+        m_dead += place.isQueued;
+        push(item, place);
+        if (m_dead > MostDead && m_dead > m_entries.size() / 2)
+            sweep();
     }
 
-    void popFirst()
-    {
-        std::pop_heap(m_entries.begin(), m_entries.end(), isLater);
-        m_entries.pop_back();
-    }
+    /// @p item, which must have been set, has no time any more.
+    void unset(Item item) { m_places[item].time = Never; }
 
-    /// An entry has become dead.
-    template<typename IsDead>
-    void forgetOne(IsDead isDead)
+    /// The earliest.
+    std::optional<Entry> first()
     {
-        ++m_dead;
-        while (!m_entries.empty() && isDead(m_entries.front())) {
-            popFirst();
-            --m_dead;
+        while (!m_entries.empty()) {
+            const Entry entry = m_entries.front();
+            Place &place = m_places[entry.item];
+            if (entry.stamp == place.stamp && entry.time == place.time)
+                return entry;
+            std::pop_heap(m_entries.begin(), m_entries.end(), isLater);
+            m_entries.pop_back();
+            if (entry.stamp != place.stamp)
+                --m_dead;
+            else if (place.time != Never)
+                push(entry.item, place);
+            else
+                place.isQueued = false;
         }
+        return std::nullopt;
     }
 
 private:
+    static constexpr TimePoint Never = TimePoint::max();
     static constexpr std::size_t MostDead = 64;
+
+    struct Place
+    {
+        TimePoint time = Never;
+        TimePoint queued; // the time of its entry, if there is one; never later than time
+        std::uint32_t stamp = 0;
+        bool isQueued = false;
+    };
 
     static bool isLater(const Entry &a, const Entry &b) { return a.time > b.time; }
 
+    void push(Item item, Place &place)
+    {
+        place.queued = place.time;
+        place.isQueued = true;
+        m_entries.push_back({place.time, item, ++place.stamp});
+        std::push_heap(m_entries.begin(), m_entries.end(), isLater);
+    }
+
+    void sweep()
+    {
+        const auto isDead = [this](const Entry &entry) {
+            return entry.stamp != m_places[entry.item].stamp;
+        };
+        m_entries.erase(std::remove_if(m_entries.begin(), m_entries.end(), isDead),
+                        m_entries.end());
+        std::make_heap(m_entries.begin(), m_entries.end(), isLater);
+        m_dead = 0;
+    }
+
     std::vector<Entry> m_entries;
+    std::vector<Place> m_places; // by item
     std::size_t m_dead = 0;
 };
 

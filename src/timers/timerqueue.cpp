@@ -12,8 +12,8 @@ constexpr TimerQueue::Duration WidestTolerance = 500ms;
 /// 5 % of less is under a millisecond, which is not worth being late for.
 constexpr TimerQueue::Duration ShortestCoarseInterval = 20ms;
 
-/// The last time at which a timer can be due without its window leaving the clock's range.
-constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTolerance;
+/// The last time at which a timer can be due. Its window ends before the end of the clock, which means never.
+constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTolerance - 1ns;
 
 /// Ids are dense, or nearly so.
 std::size_t hash(int id)
@@ -42,14 +42,6 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
     return 0ns;
 }
 
-}
-
-/// For the heaps: whether an entry's timer no longer waits for that time. Their first entries never are dead.
-auto TimerQueue::isDead() const
-{
-    return [this](const DeadlineHeap::Entry &entry) {
-        return m_timers[entry.item].ticket != entry.ticket;
-    };
 }
 
 TimerQueue::Index TimerQueue::allocate()
@@ -92,18 +84,16 @@ void TimerQueue::schedule(Index index)
         return;
     }
     timer.state = State::Waiting;
-    timer.ticket = ++m_ticket;
-    m_begins.push({timer.due - timer.tolerance, index, timer.ticket}, isDead());
-    m_ends.push({timer.due + timer.tolerance, index, timer.ticket}, isDead());
+    m_begins.set(index, timer.due - timer.tolerance);
+    m_ends.set(index, timer.due + timer.tolerance);
 }
 
 void TimerQueue::unschedule(Index index)
 {
     Timer &timer = m_timers[index];
     if (timer.state == State::Waiting) {
-        timer.ticket = 0;
-        m_begins.forgetOne(isDead());
-        m_ends.forgetOne(isDead());
+        m_begins.unset(index);
+        m_ends.unset(index);
     } else if (timer.state == State::Zero) {
         m_timers[m_zero.back()].position = timer.position;
         m_zero[timer.position] = m_zero.back();
@@ -179,14 +169,13 @@ std::optional<TimerQueue::TimePoint> TimerQueue::due(int id) const
     return m_timers[index].due;
 }
 
-std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() const
+std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime()
 {
     if (std::any_of(m_collected.begin() + std::ptrdiff_t(m_taken), m_collected.end(),
                     [this](const Collected &collected) { return isLeft(collected); }))
         return m_now;
-    if (m_ends.isEmpty())
-        return std::nullopt;
-    return m_ends.first().time;
+    const auto first = m_ends.first();
+    return first ? std::optional(first->time) : std::nullopt;
 }
 
 /// Whether it was not removed, and its place perhaps used again, since.
@@ -200,8 +189,8 @@ void TimerQueue::collect(TimePoint now)
 {
     m_now = now;
     const std::size_t before = m_collected.size();
-    while (!m_begins.isEmpty() && m_begins.first().time <= now) {
-        const Index index = m_begins.first().item;
+    for (auto first = m_begins.first(); first && first->time <= now; first = m_begins.first()) {
+        const Index index = first->item;
         unschedule(index);
         Timer &timer = m_timers[index];
         timer.state = State::Collected;

@@ -73,7 +73,7 @@ public:
     std::optional<TimePoint> due(int id) const;
 
     /// Until when one may wait; empty if nothing but zero timers is there to wait for.
-    std::optional<TimePoint> wakeTime() const;
+    std::optional<TimePoint> wakeTime();
     /// Whether a timer of interval zero is there that is not being fired.
     bool hasZeroTimers() const { return !m_zero.empty(); }
 
@@ -97,7 +97,6 @@ private:
         Duration tolerance;
         void *owner;
         std::uint64_t serial;
-        std::uint64_t ticket = 0; // of its entries in the heaps while it is waiting, else 0
         int id;
         Index position; // in m_zero; or the next of the free ones
         Accuracy accuracy;
@@ -118,12 +117,10 @@ private:
     void schedule(Index index);
     void unschedule(Index index);
     bool isLeft(const Collected &collected) const;
-    auto isDead() const;
 
     std::vector<Timer> m_timers;
     Index m_free = None;
     std::uint64_t m_serial = 0;
-    std::uint64_t m_ticket = 0;
     HashChains m_byId;
     HashChains m_byOwner;
 
