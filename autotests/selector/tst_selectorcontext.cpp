@@ -38,6 +38,8 @@ private Q_SLOTS:
     void callbackMayRemoveWhatANestedSelectFound();
     void callbackMayClose();
     void prepareFunctionMayAdd();
+    void callbackMayReadWhatWasAlwaysReady();
+    void checkFunctionMayReplaceWhatWasAlwaysReady();
 
     void contextIsNotKept();
     void contextIsLeftAsItWas_data();
@@ -541,6 +543,65 @@ void tst_SelectorContext::prepareFunctionMayAdd()
     QVERIFY(selector.find(channel.here));
     QVERIFY(!selector.remove(channel.here));
     channel.write();
+    QCOMPARE(select(selector), Ready({{channel.here, Read}}));
+}
+
+void tst_SelectorContext::callbackMayReadWhatWasAlwaysReady()
+{
+    const Channel channel = Channel::pipe();
+    GLibSelector selector;
+    QVERIFY(!selector.add(channel.here, Read));
+    channel.write();
+    // It comes to be looked for in another way than what is ready now and then.
+    for (int i = 0; i < 100; ++i)
+        QCOMPARE(select(selector, 0ns), Ready({{channel.here, Read}}));
+    const Source source(nullptr, [&] { drain(channel.here); });
+    for (int i = 0; i < 10; ++i) {
+        QCOMPARE(select(selector, 0ns), Ready());
+        channel.write();
+    }
+}
+
+void tst_SelectorContext::checkFunctionMayReplaceWhatWasAlwaysReady()
+{
+    struct Replacer
+    {
+        GSource base;
+        GLibSelector *selector;
+        int number;
+        int idle;
+    };
+    static GSourceFuncs functions = {[](GSource *, gint *timeout) -> gboolean {
+                                         *timeout = -1;
+                                         return FALSE;
+                                     },
+                                     [](GSource *source) -> gboolean {
+                                         auto *replacer = reinterpret_cast<Replacer *>(source);
+                                         replacer->selector->remove(replacer->number);
+                                         reuse(replacer->number, replacer->idle);
+                                         replacer->selector->add(replacer->number, Read);
+                                         return FALSE;
+                                     },
+                                     nullptr, nullptr, nullptr, nullptr};
+    const Channel channel = Channel::pipe();
+    const Channel other = Channel::pipe();
+    GLibSelector selector;
+    QVERIFY(!selector.add(channel.here, Read));
+    channel.write();
+    for (int i = 0; i < 100; ++i)
+        QCOMPARE(select(selector, 0ns), Ready({{channel.here, Read}}));
+    GSource *source = g_source_new(&functions, sizeof(Replacer));
+    auto *replacer = reinterpret_cast<Replacer *>(source);
+    replacer->selector = &selector;
+    replacer->number = channel.here;
+    replacer->idle = other.here;
+    g_source_attach(source, nullptr);
+    const auto cleanUp = qScopeGuard([&] {
+        g_source_destroy(source);
+        g_source_unref(source);
+    });
+    QCOMPARE(select(selector, 0ns), Ready());
+    other.write();
     QCOMPARE(select(selector), Ready({{channel.here, Read}}));
 }
 

@@ -21,8 +21,10 @@ namespace {
 
 /// The most that one look at the set reports; what is left over comes first at the next.
 constexpr std::size_t MostEvents = 4096;
-/// In how many rounds a descriptor must have been ready without a break for poll(2) to be cheaper, the two
-/// system calls of moving it there and back included.
+/// poll(2) costs a descriptor some 40 ns in each round, epoll four times that in each round in which it is
+/// ready. So poll is cheaper for one that is ready in every second round; but moving it there and back is two
+/// system calls, which must be worth it.
+constexpr std::uint32_t LongestRest = 2; // rounds from one readiness to the next
 constexpr int LongStreak = 16;
 /// How many descriptors one step of the audit looks at: some 20 us of system calls.
 constexpr std::size_t AuditStep = 32;
@@ -51,6 +53,7 @@ void EpollReadiness::set(int fd, unsigned events)
     if (number >= m_watches.size())
         m_watches.resize(number + 1);
     Watch &watch = m_watches[number];
+    m_isChanged = true;
     if (events && !watch.wanted)
         ++watch.token;
     setWanted(watch, events);
@@ -149,6 +152,7 @@ void EpollReadiness::flush()
             declareClosed(fd, watch);
     }
     m_gathered.clear();
+    m_isChanged = false;
 }
 
 void EpollReadiness::rebuild()
@@ -168,13 +172,21 @@ void EpollReadiness::rebuild()
     }
 }
 
-void EpollReadiness::collect(std::vector<Found> &found, bool thorough)
+/// Whether it has not been ready for so long that it belongs into the set.
+bool EpollReadiness::isIdle(const Watch &watch) const
 {
+    return m_round - watch.lastRound > LongestRest;
+}
+
+void EpollReadiness::collect(std::vector<Found> &found, bool thorough, Polled polled)
+{
+    if (m_isChanged)
+        polled = {}; // A number may stand for another file by now.
     flush();
     ++m_round;
     bool setIsReady = true;
     if (!m_polled.isEmpty()) {
-        collectPolled(found);
+        collectPolled(found, polled);
         setIsReady = m_polled.fds().front().revents != 0;
     }
     if (setIsReady) {
@@ -186,25 +198,28 @@ void EpollReadiness::collect(std::vector<Found> &found, bool thorough)
     if (m_stale)
         rebuild();
     for (int fd : m_closed)
-        found.push_back({fd, G_IO_NVAL});
+        found.emplace_back(fd, G_IO_NVAL);
     m_closed.clear();
 }
 
-void EpollReadiness::collectPolled(std::vector<Found> &found)
+void EpollReadiness::collectPolled(std::vector<Found> &found, Polled polled)
 {
-    std::vector<GPollFD> &fds = m_polled.fds();
-    if (g_poll(fds.data(), guint(fds.size()), 0) < 0)
+    if (!m_polled.poll(polled))
         return;
+    const std::vector<GPollFD> &fds = m_polled.fds();
     m_idle.clear();
     for (std::size_t i = m_polled.firstIndex(); i < fds.size(); ++i) {
-        const GPollFD &polled = fds[i];
-        const unsigned ready = readyEvents(polled.revents, polled.events);
-        if (polled.revents & G_IO_NVAL)
-            m_idle.push_back(polled.fd);
-        else if (ready)
-            found.push_back({polled.fd, ready});
-        else if (!m_watches[std::size_t(polled.fd)].refused)
-            m_idle.push_back(polled.fd);
+        const GPollFD &fd = fds[i];
+        Watch &watch = m_watches[std::size_t(fd.fd)];
+        const unsigned ready = readyEvents(fd.revents, fd.events);
+        if (fd.revents & G_IO_NVAL) {
+            m_idle.push_back(fd.fd);
+        } else if (ready) {
+            watch.lastRound = m_round;
+            found.emplace_back(fd.fd, ready);
+        } else if (!watch.refused && isIdle(watch)) {
+            m_idle.push_back(fd.fd);
+        }
     }
     for (int fd : m_idle) {
         Watch &watch = m_watches[std::size_t(fd)];
@@ -230,9 +245,9 @@ void EpollReadiness::collectSet(std::vector<Found> &found)
         const unsigned ready = readyEvents(event.events, watch.wanted);
         if (!ready)
             continue;
-        found.push_back({fd, ready});
+        found.emplace_back(fd, ready);
 
-        watch.streak = watch.lastRound + 1 == m_round ? std::uint8_t(watch.streak + 1) : 1;
+        watch.streak = isIdle(watch) ? 1 : std::uint8_t(watch.streak + 1);
         watch.lastRound = m_round;
         if (watch.streak >= LongStreak) {
             watch.streak = 0;

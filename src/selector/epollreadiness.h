@@ -26,7 +26,7 @@ struct epoll_event;
  * getting rid of what cannot be named.
  *
  * Some descriptors are left to poll(2): those that epoll refuses (regular files), and those that are ready
- * again and again, for which poll is cheaper. They return to the set when they fall idle.
+ * every now and then, for which poll is cheaper. They return to the set when they fall idle.
  */
 class EpollReadiness : public Readiness
 {
@@ -42,34 +42,36 @@ public:
     void flush() override;
     const std::vector<GPollFD> &pollFds() const override { return m_polled.fds(); }
     bool hasUnpolled() const override { return !m_closed.empty(); }
-    void collect(std::vector<Found> &found, bool thorough) override;
+    void collect(std::vector<Found> &found, bool thorough, Polled polled) override;
     Duration audit(TimePoint now) override;
 
 private:
     struct Watch
     {
         std::uint32_t token = 0; // changes whenever the number comes to mean something else
-        std::uint32_t lastRound = 0; // in which it was reported
+        std::uint32_t lastRound = 0; // in which it was ready
         std::uint16_t wanted = 0;
         std::uint16_t armed = 0; // what the set was told last; 0: not in the set
-        std::uint8_t streak = 0; // of rounds in which it was reported
+        std::uint8_t streak = 0; // of rounds in which it was ready, one after the other or nearly so
         bool gathered = false; // is in m_gathered
         bool refused = false; // by epoll, so it is polled
     };
 
     int epollFd() const { return m_polled.fds().front().fd; }
+    bool isIdle(const Watch &watch) const;
     int control(int operation, int fd, const Watch &watch);
     int apply(int fd, Watch &watch);
     void setWanted(Watch &watch, unsigned events);
     void declareClosed(int fd, Watch &watch);
-    void collectPolled(std::vector<Found> &found);
+    void collectPolled(std::vector<Found> &found, Polled polled);
     void collectSet(std::vector<Found> &found);
     void doubt(std::vector<Found> &found, std::size_t first);
     void rebuild();
 
     std::vector<Watch> m_watches; // by descriptor number
     std::size_t m_wantedCount = 0;
-    std::vector<int> m_gathered; // changed since the last flush()
+    std::vector<int> m_gathered; // changed since the last flush(), and not confirmed
+    bool m_isChanged = false; // anything was, since then
     std::vector<int> m_closed; // found closed, to be reported
     PollList m_polled; // the epoll set, and what is polled beside it
     std::vector<int> m_idle; // of the polled ones, for a moment

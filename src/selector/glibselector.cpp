@@ -137,13 +137,6 @@ void GLibSelectorPrivate::bindToThread()
     m_thread.store(g_thread_self(), std::memory_order_relaxed);
 }
 
-GLibSelectorPrivate::Entry *GLibSelectorPrivate::entry(int fd)
-{
-    if (fd < 0 || std::size_t(fd) >= m_entries.size() || !m_entries[std::size_t(fd)].events)
-        return nullptr;
-    return &m_entries[std::size_t(fd)];
-}
-
 std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events, void *data)
 {
     if (std::size_t(fd) >= m_entries.size()) {
@@ -203,15 +196,15 @@ void GLibSelectorPrivate::dropResults()
         else if (left)
             left->ready = 0;
     }
-    m_found.resize(kept);
+    m_found.erase(m_found.begin() + std::ptrdiff_t(kept), m_found.end());
     m_nextFound = 0;
 }
 
-void GLibSelectorPrivate::collect(bool thorough)
+void GLibSelectorPrivate::collect(bool thorough, Readiness::Polled polled)
 {
     dropResults();
     std::size_t i = m_found.size();
-    m_readiness->collect(m_found, thorough);
+    m_readiness->collect(m_found, thorough, polled);
     for (; i < m_found.size(); ++i) {
         if (Entry *ready = entry(m_found[i].fd))
             ready->ready = m_found[i].events;
@@ -221,7 +214,7 @@ void GLibSelectorPrivate::collect(bool thorough)
 void GLibSelectorPrivate::collect()
 {
     m_now = Clock::now();
-    collect(false);
+    collect(false, {});
 }
 
 bool GLibSelectorPrivate::hasReady() const
@@ -230,22 +223,6 @@ bool GLibSelectorPrivate::hasReady() const
                        [this](const Readiness::Found &found) {
                            return m_entries[std::size_t(found.fd)].ready != 0;
                        });
-}
-
-std::optional<GLibSelector::Descriptor> GLibSelectorPrivate::takeReady()
-{
-    while (m_nextFound < m_found.size()) {
-        const int fd = m_found[m_nextFound++].fd;
-        Entry *ready = entry(fd);
-        if (!ready || !ready->ready)
-            continue;
-        const GLibSelector::Descriptor result{fd, ready->ready, ready->data};
-        ready->ready = 0;
-        if (result.events == GLibSelector::Invalid)
-            ready->events = 0;
-        return result;
-    }
-    return std::nullopt;
 }
 
 /// Whether this thread owns the context now; if so, g_main_context_release() has to follow.
@@ -314,7 +291,7 @@ bool GLibSelectorPrivate::iterate(const Wait &wait)
         if (busy)
             return false;
         if (wait.descriptors && wait.mayBlock && m_skipQuickTries-- <= 0) {
-            collect(false);
+            collect(false, {});
             if (hasReady()) {
                 m_skipQuickTries = 0;
                 return false;
@@ -422,8 +399,13 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
     }
     m_glibIsCalm = !glibHadWork && !glibReady;
 
-    if (oursReady)
-        collect(wait.patience == Duration::zero());
+    if (oursReady) {
+        // What GLib has called may have read or closed what was ready, or have run a loop.
+        Readiness::Polled polled;
+        if (pollDescriptors && !glibHadWork)
+            polled = {m_polled.data() + glibCount, m_polled.size() - 1 - std::size_t(glibCount)};
+        collect(wait.patience == Duration::zero(), polled);
+    }
     return glibHadWork;
 }
 

@@ -77,7 +77,7 @@ public:
     TimePoint recentTime() const { return m_now; }
     /// Collects what is ready, without a look at GLib.
     void collect();
-    std::optional<GLibSelector::Descriptor> takeReady();
+    inline std::optional<GLibSelector::Descriptor> takeReady();
     /// Whether takeReady() has something left to tell.
     bool hasReady() const;
 
@@ -128,10 +128,14 @@ private:
 
     struct Iteration;
 
-    Entry *entry(int fd);
+    Entry *entry(int fd)
+    {
+        const auto number = std::size_t(fd);
+        return number < m_entries.size() && m_entries[number].events ? &m_entries[number] : nullptr;
+    }
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     void dropResults();
-    void collect(bool thorough);
+    void collect(bool thorough, Readiness::Polled polled);
 
     bool look(const Wait &wait, bool block, bool ownsContext);
     bool acquire();
@@ -173,5 +177,22 @@ private:
     bool m_glibIsCalm = false; // it had nothing to do at the last look
     int m_skipQuickTries = 0;
 };
+
+// Called for each ready descriptor, it is not worth a call.
+std::optional<GLibSelector::Descriptor> GLibSelectorPrivate::takeReady()
+{
+    while (m_nextFound < m_found.size()) {
+        const int fd = m_found[m_nextFound++].fd;
+        Entry *ready = entry(fd);
+        if (!ready || !ready->ready)
+            continue;
+        const GLibSelector::Descriptor result{fd, ready->ready, ready->data};
+        ready->ready = 0;
+        if (result.events == GLibSelector::Invalid)
+            ready->events = 0;
+        return result;
+    }
+    return std::nullopt;
+}
 
 #endif

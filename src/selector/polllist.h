@@ -3,9 +3,9 @@
 #ifndef POLLLIST_H
 #define POLLLIST_H
 
-#include <glib.h>
+#include "readiness.h"
 
-#include <cstddef>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -27,6 +27,20 @@ public:
     bool contains(int fd) const
     {
         return std::size_t(fd) < m_positions.size() && m_positions[std::size_t(fd)] != Absent;
+    }
+
+    /// Asks which are ready, unless they are those that somebody has just @p polled. False if the kernel
+    /// does not tell.
+    bool poll(Readiness::Polled polled)
+    {
+        const auto isSame = [](const GPollFD &a, const GPollFD &b) {
+            return a.fd == b.fd && a.events == b.events;
+        };
+        if (std::equal(m_fds.begin(), m_fds.end(), polled.first, polled.first + polled.count, isSame)) {
+            std::copy_n(polled.first, polled.count, m_fds.begin());
+            return true;
+        }
+        return g_poll(m_fds.data(), guint(m_fds.size()), 0) >= 0;
     }
 
     /// Adds @p fd, or changes its events.

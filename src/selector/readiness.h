@@ -6,6 +6,7 @@
 #include <glib.h>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <system_error>
 #include <vector>
@@ -25,8 +26,21 @@ public:
 
     struct Found
     {
+        Found(int number, unsigned ready)
+            : fd(number)
+            , events(ready)
+        {
+        }
+
         int fd;
         unsigned events; ///< Of those asked for; or G_IO_NVAL alone: it is closed, and forgotten.
+    };
+
+    /// What poll(2) was given and gave back.
+    struct Polled
+    {
+        const GPollFD *first = nullptr;
+        std::size_t count = 0;
     };
 
     /// The best one that this system has; GLIBEVENTDISPATCHER_BACKEND=poll asks for the portable one.
@@ -54,9 +68,10 @@ public:
     /// Whether collect() has something to tell that pollFds() do not know of.
     virtual bool hasUnpolled() const { return false; }
 
-    /// Adds what is ready now to @p found. Unless @p thorough, a descriptor that was closed without
-    /// a word may be reported as ready for a short while.
-    virtual void collect(std::vector<Found> &found, bool thorough) = 0;
+    /// Adds what is ready now to @p found. pollFds() that have just been @p polled save a poll. Unless
+    /// @p thorough, a descriptor that was closed without a word may be reported as ready for a short
+    /// while.
+    virtual void collect(std::vector<Found> &found, bool thorough, Polled polled) = 0;
 
     /// To be called now and then, and before a wait that may be long: looks for descriptors that were
     /// closed without a word. Answers how long one may wait before calling it again.
