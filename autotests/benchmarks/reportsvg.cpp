@@ -10,7 +10,7 @@ using namespace Qt::StringLiterals;
 namespace {
 
 constexpr int width = 960;
-constexpr int plotLeft = 400; // Left of it are the names.
+constexpr int plotLeft = 424; // Left of it are the names, and room for a number of a bar to the left.
 constexpr int plotRight = 900; // Right of it is room for the last bar's number.
 constexpr int top = 76;
 constexpr int barHeight = 9;
@@ -204,8 +204,8 @@ QByteArray svgReport(const Results &results)
         if (group.bars.isEmpty()) {
             svg += text(16, y + 18, group.title, u"font-size=\"13\" font-weight=\"bold\""_s);
         } else {
-            svg += text(plotLeft - 12, y + 11, group.title, u"text-anchor=\"end\""_s);
-            svg += text(plotLeft - 12, y + 24, group.baseline,
+            svg += text(plotLeft - 36, y + 11, group.title, u"text-anchor=\"end\""_s);
+            svg += text(plotLeft - 36, y + 24, group.baseline,
                         u"text-anchor=\"end\" fill=\"#777777\" font-size=\"10\""_s);
         }
         double barTop = y;

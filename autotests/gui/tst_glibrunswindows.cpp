@@ -108,7 +108,7 @@ void tst_GLibRunsWindows::closeButton()
     ColorWidget window(Qt::red);
     window.show();
     QVERIFY(runUntil([&] { return window.paints > 0; }));
-    m_user.close(window.windowHandle());
+    m_user.close(window.winId());
     QVERIFY(runUntil([&] { return window.closes == 1; }));
     QVERIFY(!window.isVisible());
 }
@@ -119,7 +119,7 @@ void tst_GLibRunsWindows::deleteLater()
     window->setAttribute(Qt::WA_DeleteOnClose);
     window->show();
     QVERIFY(runUntil([&] { return window->paints > 0; }));
-    m_user.close(window->windowHandle());
+    m_user.close(window->winId());
     QVERIFY(runUntil([&] { return !window; }));
 }
 

@@ -93,7 +93,7 @@ void tst_QuickWindow::animation()
 
 void tst_QuickWindow::closeButton()
 {
-    m_user.close(m_window);
+    m_user.close(m_window->winId());
     QVERIFY(waitUntil([&] { return !m_window->isVisible(); }));
 }
 

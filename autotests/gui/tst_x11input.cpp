@@ -310,7 +310,7 @@ void tst_X11Input::closeButton()
     ColorWidget window(Qt::red);
     window.show();
     QVERIFY(QTest::qWaitForWindowExposed(&window));
-    m_user.close(window.windowHandle());
+    m_user.close(window.winId());
     QVERIFY(waitUntil([&] { return window.closes == 1; }));
     QVERIFY(!window.isVisible());
 }

@@ -108,17 +108,36 @@ xcb_atom_t X11User::atom(const QByteArray &name)
         ->atom;
 }
 
-void X11User::close(const QWindow *window)
+void X11User::close(WId window)
 {
     xcb_client_message_event_t message{};
     message.response_type = XCB_CLIENT_MESSAGE;
     message.format = 32;
-    message.window = xcb_window_t(window->winId());
+    message.window = xcb_window_t(window);
     message.type = atom("WM_PROTOCOLS");
     message.data.data32[0] = atom("WM_DELETE_WINDOW");
     xcb_send_event(m_connection, false, message.window, XCB_EVENT_MASK_NO_EVENT,
                    reinterpret_cast<const char *>(&message));
     sync();
+}
+
+std::pair<WId, QRect> X11User::topWindow()
+{
+    std::pair<WId, QRect> top;
+    const auto tree = own(xcb_query_tree_reply(
+        m_connection, xcb_query_tree(m_connection, m_screen->root), nullptr));
+    // From the bottom to the top; and any of them may be gone by now.
+    for (int i = 0; i < xcb_query_tree_children_length(tree.get()); ++i) {
+        const xcb_window_t window = xcb_query_tree_children(tree.get())[i];
+        const std::unique_ptr<xcb_get_window_attributes_reply_t, Free> attributes(
+            xcb_get_window_attributes_reply(
+                m_connection, xcb_get_window_attributes(m_connection, window), nullptr));
+        const std::unique_ptr<xcb_get_geometry_reply_t, Free> geometry(xcb_get_geometry_reply(
+            m_connection, xcb_get_geometry(m_connection, window), nullptr));
+        if (attributes && geometry && attributes->map_state == XCB_MAP_STATE_VIEWABLE)
+            top = {window, QRect(geometry->x, geometry->y, geometry->width, geometry->height)};
+    }
+    return top;
 }
 
 void X11User::resize(const QWindow *window, QSize size)

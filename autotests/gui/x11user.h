@@ -4,10 +4,13 @@
 #define X11USER_H
 
 #include <QtCore/QPoint>
+#include <QtCore/QRect>
 #include <QtGui/QImage>
 #include <QtGui/QWindow>
 
 #include <xcb/xcb.h>
+
+#include <utility>
 
 /**
  * Someone at the X server's mouse and keyboard, who looks at the screen.
@@ -29,7 +32,9 @@ public:
     void click(QPoint position);
     void type(const QByteArray &lowerCase);
     /// As the close button of a window manager does it.
-    void close(const QWindow *window);
+    void close(WId window);
+    /// The window of some program that is on top of all others, and where it is.
+    std::pair<WId, QRect> topWindow();
     void resize(const QWindow *window, QSize size);
 
     QImage screenshot();

@@ -55,8 +55,14 @@ int pollFor(std::vector<GPollFD> &fds, Duration timeout)
     timespec limit{};
     limit.tv_sec = time_t(seconds.count());
     limit.tv_nsec = long((timeout - seconds).count());
-    return ppoll(polled, nfds_t(fds.size()), timeout == Duration::max() ? nullptr : &limit,
-                 nullptr);
+    const int count = ppoll(polled, nfds_t(fds.size()),
+                            timeout == Duration::max() ? nullptr : &limit, nullptr);
+    if (count < 0) {
+        // It need not have told; and what is there may be what an earlier poll has found.
+        for (GPollFD &fd : fds)
+            fd.revents = 0;
+    }
+    return count;
 }
 
 template<typename Iterator>
