@@ -78,17 +78,18 @@ int SocketNotifiers::activate()
         m_refused.pop_back();
         disable(fd);
     }
+    QEvent event(QEvent::SockAct); // one for all, as in Qt
     int activated = 0;
     while (const auto ready = m_selector->takeReady()) {
         if (ready->events == GLibSelector::Invalid)
             disable(ready->fd);
         else
-            activated += activate(*ready);
+            activated += activate(*ready, event);
     }
     return activated;
 }
 
-int SocketNotifiers::activate(const GLibSelector::Descriptor &ready)
+int SocketNotifiers::activate(const GLibSelector::Descriptor &ready, QEvent &event)
 {
     auto *notifiers = static_cast<Notifiers *>(ready.data);
     notifiers->pending = ready.events;
@@ -100,7 +101,6 @@ int SocketNotifiers::activate(const GLibSelector::Descriptor &ready)
             continue;
         notifiers->pending &= ~EventsByType[type];
         const GLibSelector::Events others = notifiers->pending;
-        QEvent event(QEvent::SockAct);
         QCoreApplication::sendEvent(notifiers->byType[type], &event);
         ++activated;
         if (!others)

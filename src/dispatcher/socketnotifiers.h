@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+class QEvent;
 class QSocketNotifier;
 
 /// The enabled socket notifiers of a dispatcher: tells the selector what they wait for, and them what it found.
@@ -39,7 +40,7 @@ private:
         GLibSelector::Events events() const;
     };
 
-    int activate(const GLibSelector::Descriptor &ready);
+    int activate(const GLibSelector::Descriptor &ready, QEvent &event);
     void disable(int fd);
 
     GLibSelectorPrivate *const m_selector;
