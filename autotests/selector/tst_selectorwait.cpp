@@ -199,7 +199,6 @@ void tst_SelectorWait::readinessEndsTheWait()
     const Channel channel = Channel::pipe();
     GLibSelector selector;
     QVERIFY(!selector.add(channel.here, Read));
-    std::atomic<int> wanted{0};
     QSemaphore mayWrite;
     const Thread writer([&] {
         for (int i = 0; i < 500; ++i) {
