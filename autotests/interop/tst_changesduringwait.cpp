@@ -29,6 +29,7 @@ private Q_SLOTS:
     void sourceAddedByAThread();
     // Once, not in each kind of loop.
     void waitByHandEndsAfterACallback();
+    void timeoutThatCameDueReadsTheSocket();
 };
 
 namespace {
@@ -394,6 +395,42 @@ void tst_ChangesDuringWait::waitByHandEndsAfterACallback()
         QVERIFY2(!isLate, name(work));
         QCOMPARE(calls, 1);
     }
+}
+
+void tst_ChangesDuringWait::timeoutThatCameDueReadsTheSocket()
+{
+    const Channel channel;
+    channel.write();
+    int activations = 0;
+    int inventions = 0;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        ++activations;
+        char byte;
+        inventions += ::recv(channel.reader, &byte, 1, MSG_PEEK) != 1;
+    });
+    // It comes to be looked for in another way than what is ready now and then.
+    for (int i = 0; i < 100; ++i)
+        turn();
+    QVERIFY(activations >= 100);
+
+    for (const int interval : { 1, 2, 10 }) {
+        bool isRead = false;
+        const GLibSource timeout(g_timeout_source_new(guint(interval)), G_PRIORITY_DEFAULT, [&] {
+            channel.drain();
+            isRead = true;
+            return false;
+        });
+        // GLib asks it after the timeout, which so is not ready when it is asked, but is when GLib
+        // looks at it again.
+        const ProbeSource probe([&](int *) { QThread::msleep(ulong(interval) + 1); });
+        turn();
+        QVERIFY(isRead);
+        channel.write();
+    }
+    // Qt's GLib dispatcher activates in the order in which GLib has the sources.
+    if (!isQtGLib())
+        QCOMPARE(inventions, 0);
 }
 
 DISPATCHER_TEST_MAIN(tst_ChangesDuringWait)

@@ -4,6 +4,7 @@
 #define EVENTLOOPTEST_H
 
 #include "dispatcherundertest.h"
+#include "filedescriptor.h"
 #include "handover.h"
 
 #include <QtCore/QSocketNotifier>
@@ -173,32 +174,6 @@ protected:
         if (const auto call = onTimer)
             call(event->timerId());
     }
-};
-
-/// An open file descriptor, closed at the end of its scope.
-class FileDescriptor
-{
-public:
-    explicit FileDescriptor(int fd)
-        : m_fd(fd)
-    {
-        if (fd < 0)
-            qFatal("no file descriptor: %s", std::strerror(errno));
-    }
-    ~FileDescriptor() { close(); }
-    Q_DISABLE_COPY_MOVE(FileDescriptor)
-
-    operator int() const { return m_fd; }
-
-    void close()
-    {
-        if (m_fd >= 0)
-            ::close(m_fd);
-        m_fd = -1;
-    }
-
-private:
-    int m_fd;
 };
 
 /// Two descriptors: what is written to one makes the other readable. Neither ever blocks.

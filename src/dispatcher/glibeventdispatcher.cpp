@@ -315,7 +315,8 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
     GLibSelectorPrivate::Wait wait;
     // A wake-up makes processEvents() return, even one whose events have just been sent; but a loop
     // that runs on and on needs no second turn without a wait for what has ended the last one.
-    const bool returnsAtOnce = isRunningLoop ? wakeUp == GLibSelectorPrivate::WakeUp::Requested : wasWoken;
+    const bool returnsAtOnce =
+        isRunningLoop ? wakeUp == GLibSelectorPrivate::WakeUp::Requested : wasWoken;
     wait.mayBlock = canWait && !returnsAtOnce;
     wait.descriptors = includeNotifiers;
     wait.loopsTimers = includeTimers;

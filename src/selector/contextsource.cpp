@@ -33,6 +33,7 @@ struct ContextSource::Source
             polled.push_back(std::make_unique<GPollFD>(GPollFD{fd.fd, fd.events, 0}));
             g_source_add_poll(&base, polled.back().get());
         }
+        RaceDetector::doneBefore(this);
     }
 
     /// Only for whoever owns the context, which orders the accesses.
@@ -42,7 +43,6 @@ struct ContextSource::Source
         const bool here = thread == g_thread_self();
         if (!here && !g_source_is_destroyed(&base))
             poll({});
-        RaceDetector::doneBefore(this);
         return here;
     }
 
@@ -113,7 +113,6 @@ int ContextSource::priority() const
 void ContextSource::setPollFds(const std::vector<GPollFD> &fds)
 {
     m_source->poll(fds);
-    RaceDetector::doneBefore(m_source);
 }
 
 bool ContextSource::isPolledReady() const

@@ -26,7 +26,7 @@ struct epoll_event;
  * getting rid of what cannot be named.
  *
  * Some descriptors are left to poll(2): those that epoll refuses (regular files), and those that are ready
- * every now and then, for which poll is cheaper. They return to the set when they fall idle.
+ * in nearly every round, for which poll is cheaper. They return to the set when they fall idle.
  */
 class EpollReadiness : public Readiness
 {

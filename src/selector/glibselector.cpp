@@ -335,6 +335,7 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
 
     m_polling.store(true, std::memory_order_seq_cst);
 
+    const TimePoint start = m_now;
     int priority = 0;
     int glibCount = 0;
     int glibTimeout = -1;
@@ -389,6 +390,7 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
     const bool glibReady = anyReady(m_polled.begin(), glibEnd) || (count == 0 && limitIsGLibs);
 
     bool glibHadWork = false;
+    bool timeoutCameDue = false;
     if (ownsContext) {
         iteration.loopHasWork = oursReady || hasWork(wait, m_now);
         if (g_main_context_check(m_context, priority, m_polled.data(), glibCount)) {
@@ -399,8 +401,11 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
             // nothing else was seen to be ready at its priority.
             glibHadWork = glibReady || !iteration.loopWasDispatched
                 || (prepared && priority <= iteration.loopPriority);
-            if (glibHadWork)
+            if (glibHadWork || glibTimeout >= 0)
                 m_now = Clock::now();
+            // It may have been dispatched with the loop, then, of which nothing tells. GLib has rounded up.
+            timeoutCameDue = glibTimeout >= 0
+                && m_now - start >= std::chrono::milliseconds(glibTimeout - 1);
         }
     }
     m_glibIsCalm = !glibHadWork && !glibReady;
@@ -408,7 +413,7 @@ bool GLibSelectorPrivate::look(const Wait &wait, bool block, bool ownsContext)
     if (oursReady) {
         // What GLib has called may have read or closed what was ready, or have run a loop.
         Readiness::Polled polled;
-        if (pollDescriptors && !glibHadWork)
+        if (pollDescriptors && !glibHadWork && !timeoutCameDue)
             polled = {m_polled.data() + glibCount, m_polled.size() - 1 - std::size_t(glibCount)};
         collect(wait.patience == Duration::zero(), polled);
     }

@@ -31,15 +31,16 @@ public:
         std::uint32_t stamp; // tells the entry of an item from its dead ones
     };
 
+    /// @p item has this time from now on, which is before the end of the clock.
     void set(Item item, TimePoint time)
     {
         if (item >= m_places.size())
             m_places.resize(item + 1);
         Place &place = m_places[item];
         place.time = time;
-        if (place.isQueued && place.queued <= time)
+        if (place.queued <= time)
             return;
-        m_dead += place.isQueued;
+        m_dead += place.queued != Never;
         push(item, place);
         if (m_dead > MostDead && m_dead > m_entries.size() / 2)
             sweep();
@@ -63,7 +64,7 @@ public:
             else if (place.time != Never)
                 push(entry.item, place);
             else
-                place.isQueued = false;
+                place.queued = Never;
         }
         return std::nullopt;
     }
@@ -75,9 +76,8 @@ private:
     struct Place
     {
         TimePoint time = Never;
-        TimePoint queued; // the time of its entry, if there is one; never later than time
+        TimePoint queued = Never; // the time of its entry, if there is one; never later than time
         std::uint32_t stamp = 0;
-        bool isQueued = false;
     };
 
     static bool isLater(const Entry &a, const Entry &b) { return a.time > b.time; }
@@ -85,7 +85,6 @@ private:
     void push(Item item, Place &place)
     {
         place.queued = place.time;
-        place.isQueued = true;
         m_entries.push_back({place.time, item, ++place.stamp});
         std::push_heap(m_entries.begin(), m_entries.end(), isLater);
     }
