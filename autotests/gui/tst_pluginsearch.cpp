@@ -31,7 +31,7 @@ private:
     /// One line, which names the file and the places.
     void checkComplaint();
 
-    const QString m_name = QFileInfo(QStringLiteral(PLUGIN)).fileName();
+    const QString m_name = QFileInfo(QStringLiteral(WINDOWSYSTEM_PLUGIN)).fileName();
     std::unique_ptr<QTemporaryDir> m_dir;
     QByteArray m_output;
     QByteArray m_errors;
@@ -82,7 +82,7 @@ void tst_PluginSearch::checkComplaint()
 
 void tst_PluginSearch::besideTheLibrary()
 {
-    put(QStringLiteral(PLUGIN), besideLibrary());
+    put(QStringLiteral(WINDOWSYSTEM_PLUGIN), besideLibrary());
     run();
     QCOMPARE(m_errors, QByteArray());
     QCOMPARE(m_output, QByteArray("painted\n"));
@@ -90,7 +90,7 @@ void tst_PluginSearch::besideTheLibrary()
 
 void tst_PluginSearch::behindALink()
 {
-    put(QStringLiteral(PLUGIN), besideLibrary());
+    put(QStringLiteral(WINDOWSYSTEM_PLUGIN), besideLibrary());
     QVERIFY(QDir().mkpath(m_dir->filePath(QStringLiteral("links"))));
     QVERIFY(QFile::link(m_dir->filePath(QStringLiteral("lib/" LIBRARY_NAME)),
                         m_dir->filePath(QStringLiteral("links/" LIBRARY_NAME))));
@@ -101,7 +101,7 @@ void tst_PluginSearch::behindALink()
 
 void tst_PluginSearch::inQtsPluginPath()
 {
-    put(QStringLiteral(PLUGIN), inPluginPath());
+    put(QStringLiteral(WINDOWSYSTEM_PLUGIN), inPluginPath());
     run();
     QCOMPARE(m_errors, QByteArray());
     QCOMPARE(m_output, QByteArray("painted\n"));
@@ -131,7 +131,7 @@ void tst_PluginSearch::notAPlugin()
 void tst_PluginSearch::nextPlaceAfterAMisfit()
 {
     put(QStringLiteral(OTHER_QT_PLUGIN), besideLibrary());
-    put(QStringLiteral(PLUGIN), inPluginPath());
+    put(QStringLiteral(WINDOWSYSTEM_PLUGIN), inPluginPath());
     run();
     QCOMPARE(m_errors, QByteArray());
     QCOMPARE(m_output, QByteArray("painted\n"));

@@ -507,9 +507,12 @@ void tst_WorkerThreads::glibLoopInAWorker()
         timer.callOnTimeout([&] {
             QMetaObject::invokeMethod(
                 &receiver, [&] { ++posted[i]; }, Qt::QueuedConnection);
-            if (++ticks[i] == 10)
-                QMetaObject::invokeMethod(
-                    &receiver, [&] { g_main_loop_quit(loop); }, Qt::QueuedConnection);
+            if (++ticks[i] < 10)
+                return;
+            // A loop of GLib's ends with the turn that it is told to, in which the timer may be due.
+            timer.stop();
+            QMetaObject::invokeMethod(
+                &receiver, [&] { g_main_loop_quit(loop); }, Qt::QueuedConnection);
         });
         timer.start(2);
         ended[i] = run(loop);
