@@ -41,35 +41,36 @@ bool acceptsConnections(const QByteArray &path)
 
 DisplayServer::DisplayServer()
 {
+    if (pipe2(m_servers, O_CLOEXEC) != 0)
+        qFatal("no pipe");
     const QByteArray platform = qgetenv("QT_QPA_PLATFORM");
     // Where Qt and weston put their sockets and caches.
     qputenv("XDG_RUNTIME_DIR", QFile::encodeName(m_runtimeDir.path()));
     if (platform == "xcb")
         startXvfb();
-    else if (platform == "wayland")
+    else if (platform == "wayland" && startXvfb())
         startWeston();
 }
 
 DisplayServer::~DisplayServer()
 {
-    if (m_process > 0) {
-        kill(m_process, SIGTERM);
-        waitpid(m_process, nullptr, 0);
-    }
+    close(m_servers[1]);
+    for (const pid_t process : m_processes)
+        waitpid(process, nullptr, 0);
+    close(m_servers[0]);
 }
 
-void DisplayServer::startXvfb()
+bool DisplayServer::startXvfb()
 {
     if (!isInstalled("Xvfb")) {
         m_missing = QStringLiteral("Xvfb (Debian: xvfb)");
-        return;
+        return false;
     }
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         qFatal("no pipe");
-    // -terminate: it goes with the last client, so a test that crashes leaves none behind.
-    start({"Xvfb", "-displayfd", std::to_string(ends[1]), "-screen", "0", "800x600x24", "-dpi", "96",
-           "-nolisten", "tcp", "-terminate"},
+    start({"Xvfb", "-displayfd", "3", "-screen", "0", "800x600x24", "-dpi", "96",
+           "-nolisten", "tcp", "-noreset"},
           ends[1]);
     close(ends[1]);
     QByteArray number;
@@ -80,51 +81,67 @@ void DisplayServer::startXvfb()
     if (number.isEmpty())
         qFatal("Xvfb does not start");
     qputenv("DISPLAY", ':' + number);
+    return true;
 }
 
 void DisplayServer::startWeston()
 {
     if (!isInstalled("weston")) {
-        m_missing = QStringLiteral("weston");
+        m_missing = QStringLiteral("weston (Debian: weston, qt6-wayland)");
         return;
     }
-    // The options changed with weston 12; --debug is what lets screenshots be taken.
+    // The options changed with weston 12.
     FILE *answer = popen("weston --version", "r");
     int version = 0;
     const bool known = answer && fscanf(answer, "weston %d", &version) == 1;
     if (answer)
         pclose(answer);
-    std::vector<std::string> command{"weston", "--no-config", "--debug", "--idle-time=0",
-                                     "--width=800", "--height=600", "--socket=wayland-test"};
+    // Whatever moves by itself can stand between a test and what it looks for.
+    const QString settings = m_runtimeDir.filePath(QStringLiteral("weston.ini"));
+    QFile file(settings);
+    if (!file.open(QIODevice::WriteOnly)
+        || file.write("[shell]\npanel-position=none\nstartup-animation=none\nanimation=none\n"
+                      "close-animation=none\nfocus-animation=none\nlocking=false\n")
+            < 0)
+        qFatal("no settings for weston");
+    file.close();
+    std::vector<std::string> command{"weston", "--config=" + settings.toStdString(),
+                                     "--idle-time=0", "--width=800",
+                                     "--height=600", "--socket=wayland-test"};
     if (known && version < 12)
-        command.insert(command.end(), {"--backend=headless-backend.so", "--use-pixman"});
+        command.insert(command.end(), {"--backend=x11-backend.so", "--use-pixman"});
     else
-        command.insert(command.end(), {"--backend=headless", "--renderer=pixman"});
+        command.insert(command.end(), {"--backend=x11", "--renderer=pixman"});
     start(command);
     qputenv("WAYLAND_DISPLAY", "wayland-test");
     const QByteArray path = QFile::encodeName(m_runtimeDir.filePath(QStringLiteral("wayland-test")));
     for (int tries = 0; !acceptsConnections(path); ++tries) {
-        if (tries == StartLimit * 100 || waitpid(m_process, nullptr, WNOHANG) != 0)
+        if (tries == StartLimit * 100 || waitpid(m_processes.back(), nullptr, WNOHANG) != 0)
             qFatal("weston does not start");
         usleep(10000);
     }
 }
 
-/// The output of the servers would be taken for the test's, so it goes nowhere.
-void DisplayServer::start(const std::vector<std::string> &command, int keptOpen)
+/// Has a shell run the server, with @p answer as descriptor 3, until this process closes its end of the pipe or
+/// is gone. Its output would be taken for the test's, so it goes nowhere.
+void DisplayServer::start(const std::vector<std::string> &command, int answer)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    posix_spawn_file_actions_adddup2(&actions, m_servers[0], STDIN_FILENO);
+    for (int fd : {STDOUT_FILENO, STDERR_FILENO})
         posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-    if (keptOpen >= 0)
-        posix_spawn_file_actions_adddup2(&actions, keptOpen, keptOpen);
-    std::vector<std::string> words = command;
+    if (answer >= 0)
+        posix_spawn_file_actions_adddup2(&actions, answer, 3);
+    std::vector<std::string> words{"sh", "-c", "\"$@\" & exec 3>&-; read -r end; kill $!; wait", "sh"};
+    words.insert(words.end(), command.begin(), command.end());
     std::vector<char *> arguments;
     for (std::string &word : words)
         arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    if (posix_spawnp(&m_process, arguments[0], &actions, nullptr, arguments.data(), environ) != 0)
+    pid_t process = -1;
+    if (posix_spawnp(&process, arguments[0], &actions, nullptr, arguments.data(), environ) != 0)
         qFatal("%s cannot be run", arguments[0]);
     posix_spawn_file_actions_destroy(&actions);
+    m_processes.push_back(process);
 }

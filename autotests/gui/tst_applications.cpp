@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 #include "guitest.h"
-#include "x11user.h"
 
 #include <GLibEventDispatcher>
 
@@ -111,10 +110,6 @@ int main(int argc, char **argv)
         qInfo("skipped: needs %s", qPrintable(server.missing()));
         return GuiTest::Skipped;
     }
-    // The server would end with the last of its clients.
-    const auto client = qEnvironmentVariable("QT_QPA_PLATFORM") == QLatin1String("xcb")
-        ? std::make_unique<X11User>()
-        : nullptr;
     tst_Applications test;
     return QTest::qExec(&test, argc, argv);
 }

@@ -108,6 +108,13 @@ xcb_atom_t X11User::atom(const QByteArray &name)
         ->atom;
 }
 
+void X11User::focus(WId window)
+{
+    xcb_set_input_focus(m_connection, XCB_INPUT_FOCUS_POINTER_ROOT, xcb_window_t(window),
+                        XCB_CURRENT_TIME);
+    sync();
+}
+
 void X11User::close(WId window)
 {
     xcb_client_message_event_t message{};

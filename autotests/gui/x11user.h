@@ -31,6 +31,8 @@ public:
     void release();
     void click(QPoint position);
     void type(const QByteArray &lowerCase);
+    /// Has the keys go to this window, as a window manager does.
+    void focus(WId window);
     /// As the close button of a window manager does it.
     void close(WId window);
     /// The window of some program that is on top of all others, and where it is.
