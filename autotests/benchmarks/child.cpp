@@ -92,23 +92,43 @@ void checkServesBoth(const Task &task)
         throw Unavailable("serves nothing of Qt's under GLib's loop");
 }
 
+/// Whether the dispatcher in use is one of @p kind. A platform with windows derives its own from
+/// Qt Core's.
+bool isInUse(Kind kind)
+{
+    const QAbstractEventDispatcher *const dispatcher = QAbstractEventDispatcher::instance();
+    switch (kind) {
+    case Kind::Ours:
+        return dispatcher->inherits("GLibEventDispatcher");
+    case Kind::QtUnix:
+        return dispatcher->inherits("QEventDispatcherUNIX");
+    case Kind::QtGLib:
+        return dispatcher->inherits("QEventDispatcherGlib");
+    case Kind::Preloaded:
+        return !isInUse(Kind::QtUnix) && !isInUse(Kind::QtGLib);
+    case Kind::Limit:
+        break;
+    }
+    return false;
+}
+
 Values measureOnDispatcher(int argc, char **argv, const Workload &workload, const Task &task)
 {
     // The threads of a program with a preloaded dispatcher have Qt's UNIX dispatcher.
     qputenv("DISPATCHER_UNDER_TEST",
             idOf(task.kind == Kind::Preloaded ? Kind::QtUnix : task.kind).toLatin1());
     DispatcherUnderTest::install();
-    QCoreApplication application(argc, argv);
-    const QByteArrayView name = QAbstractEventDispatcher::instance()->metaObject()->className();
+    const std::unique_ptr<QCoreApplication> application = workload.makeApplication
+        ? workload.makeApplication(argc, argv)
+        : std::make_unique<QCoreApplication>(argc, argv);
     if (task.kind == Kind::Preloaded) {
-        require(!name.startsWith("QEventDispatcher"),
-                "the preloaded library installs no dispatcher");
+        require(isInUse(task.kind), "the preloaded library installs no dispatcher");
         if (workload.needsGLib)
             checkServesBoth(task);
-    } else if (task.kind == Kind::QtGLib && !DispatcherUnderTest::isInstalled()) {
+    } else if (task.kind == Kind::QtGLib && !isInUse(task.kind)) {
         throw Unavailable("this Qt is built without GLib");
     } else {
-        require(DispatcherUnderTest::isInstalled(), "another dispatcher is in use");
+        require(isInUse(task.kind), "another dispatcher is in use");
     }
     return workload.measure(task);
 }

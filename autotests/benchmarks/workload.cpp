@@ -61,6 +61,10 @@ QList<Family> families()
 #endif
         costFamily(),
     };
-    all.append(guestFamily(all));
+    const Family guests = guestFamily(all);
+#if defined(HAVE_WINDOWS)
+    all.append(windowFamily(all));
+#endif
+    all.append(guests);
     return all;
 }

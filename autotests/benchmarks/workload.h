@@ -7,6 +7,9 @@
 #include <QtCore/QString>
 
 #include <functional>
+#include <memory>
+
+class QCoreApplication;
 
 /// Who may run a workload: a dispatcher, or the calls below it that are the limit.
 enum class Kind { Ours, QtUnix, QtGLib, Preloaded, Limit };
@@ -51,6 +54,8 @@ struct Workload
     std::function<Values(const Task &)> measure;
     std::function<Values(const Task &)> measureLimit = {}; ///< Empty if nothing is the limit.
     QString limit = {}; ///< What the limit is: "bare epoll".
+    /// The application, whatever the dispatcher. Empty for a plain QCoreApplication.
+    std::function<std::unique_ptr<QCoreApplication>(int &argc, char **argv)> makeApplication = {};
     int size = 0;
     bool guest = false;
     bool needsGLib = false; ///< Has GLib sources, which Qt's UNIX dispatcher never dispatches.
@@ -78,6 +83,9 @@ Family delayFamily();
 Family networkFamily();
 Family streamFamily();
 Family costFamily();
+
+/// Some of @p all once more, in programs with a window.
+Family windowFamily(const QList<Family> &all);
 
 /// What has "GLib outside" in the report: the same work with g_main_loop_run() as the outer loop.
 Workload guestOf(Workload workload);
