@@ -43,7 +43,7 @@ constexpr char VideoScene[] = R"(
         color: !active ? "white" : player.mediaStatus !== MediaPlayer.EndOfMedia ? "red" : "lime"
         Component.onCompleted: { requestActivate(); player.play() }
         MediaPlayer { id: player; source: "video.ogv"; videoOutput: output }
-        VideoOutput { id: output }
+        VideoOutput { id: output; width: 80; height: 60 }
         Connections { target: output.videoSink; function onVideoFrameChanged() { frames += 1 } }
         Rectangle { y: 180; width: parent.width; height: 20; color: frames < 2 ? "black" : "blue" }
         Shortcut { sequence: "Q"; onActivated: Qt.quit() }
@@ -154,7 +154,7 @@ void tst_Programs::start(const QString &program, const QStringList &arguments, b
     QVERIFY(m_program->waitForStarted());
     QTRY_VERIFY_WITH_TIMEOUT((m_window = m_user.topWindow().second).width() > 100, Limit);
     if (withDispatcher)
-        QTRY_VERIFY_WITH_TIMEOUT(saysGLib(), Limit);
+        QVERIFY(QTest::qWaitFor([&] { return saysGLib(); }, Limit));
 }
 
 void tst_Programs::startScene(const QString &program, const char *scene, bool withDispatcher)
@@ -171,6 +171,9 @@ void tst_Programs::hasEnded()
     QVERIFY(m_program->state() == QProcess::NotRunning || m_program->waitForFinished(Limit));
     QCOMPARE(m_program->exitStatus(), QProcess::NormalExit);
     QCOMPARE(m_program->exitCode(), 0);
+    m_output += m_program->readAll();
+    for (const char *complaint : {"GLibEventDispatcher", "CRITICAL"})
+        QVERIFY2(!m_output.contains(complaint), m_output);
 }
 
 /// Whether a timeout of GLib's has been dispatched there.
@@ -266,7 +269,8 @@ void tst_Programs::qml()
     QCOMPARE(saysGLib(), withDispatcher);
 }
 
-/// Plays a video to its end, without sound as there may be no device for it.
+/// Plays a video to its end, without sound as there may be no device for it. It cannot be tried without the
+/// dispatcher: where Qt Multimedia does not know Qt's own for GLib, a timer has gst_bus_poll() run the context.
 void tst_Programs::multimedia()
 {
     const QString program = programOfQt(QStringLiteral("qml"));
@@ -292,11 +296,12 @@ void tst_Programs::multimedia()
     QTRY_COMPARE_WITH_TIMEOUT(colorAt(m_window.bottomRight() - QPoint(10, 10)), QColor(Qt::blue), Limit);
     QFile maps(QStringLiteral("/proc/%1/maps").arg(m_program->processId()));
     QVERIFY(maps.open(QIODevice::ReadOnly));
-    QVERIFY2(maps.readAll().contains("libgstplayback"), "it was not GStreamer that played it");
+    const QByteArray loaded = maps.readAll();
+    QVERIFY2(loaded.contains("libgstplayback"), "it was not GStreamer that played it");
+    QVERIFY(loaded.contains("libGLibEventDispatcher.so"));
 
     m_user.type("q");
     hasEnded();
-    QVERIFY2(!m_output.contains("CRITICAL"), m_output);
 }
 
 int main(int argc, char **argv)
