@@ -3,7 +3,9 @@
 #include "displayserver.h"
 
 #include <QtCore/QByteArray>
+#include <QtCore/QDir>
 #include <QtCore/QFile>
+#include <QtCore/QLibraryInfo>
 #include <QtCore/QStandardPaths>
 
 #include <fcntl.h>
@@ -43,12 +45,18 @@ DisplayServer::DisplayServer()
 {
     if (pipe2(m_servers, O_CLOEXEC) != 0)
         qFatal("no pipe");
-    const QByteArray platform = qgetenv("QT_QPA_PLATFORM");
+    const QString platform = qEnvironmentVariable("QT_QPA_PLATFORM");
+    const QDir plugins(QLibraryInfo::path(QLibraryInfo::PluginsPath) + QStringLiteral("/platforms"));
+    if (plugins.entryList({QStringLiteral("libq%1*.so").arg(platform)}).isEmpty()) {
+        m_missing = QStringLiteral("Qt's platform plugin %1 (Debian: qt6-qpa-plugins, qt6-wayland)")
+                        .arg(platform);
+        return;
+    }
     // Where Qt and weston put their sockets and caches.
     qputenv("XDG_RUNTIME_DIR", QFile::encodeName(m_runtimeDir.path()));
-    if (platform == "xcb")
+    if (platform == QLatin1String("xcb"))
         startXvfb();
-    else if (platform == "wayland" && startXvfb())
+    else if (platform == QLatin1String("wayland") && startXvfb())
         startWeston();
 }
 
@@ -87,7 +95,7 @@ bool DisplayServer::startXvfb()
 void DisplayServer::startWeston()
 {
     if (!isInstalled("weston")) {
-        m_missing = QStringLiteral("weston (Debian: weston, qt6-wayland)");
+        m_missing = QStringLiteral("weston (Debian: weston)");
         return;
     }
     // The options changed with weston 12.

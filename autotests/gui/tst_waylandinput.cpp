@@ -3,6 +3,7 @@
 #include "guitest.h"
 #include "x11user.h"
 
+#include <QtGui/QScreen>
 #include <QtWidgets/QDialog>
 #include <QtWidgets/QPushButton>
 
@@ -27,6 +28,7 @@ private Q_SLOTS:
     void keyboard();
     void modalDialogFromGLib();
     void glibsLoopOutside();
+    void screenChanges();
 
 private:
     /// Clicks at the center for as long as there is reason to. Once would not do: the compositor gives a click
@@ -149,6 +151,16 @@ void tst_WaylandInput::glibsLoopOutside()
     g_main_loop_run(loop);
     QCOMPARE_GT(window.presses, 0);
     QCOMPARE(window.keys, QStringLiteral("text"));
+}
+
+void tst_WaylandInput::screenChanges()
+{
+    ColorWidget window(Qt::red);
+    showAndWait(&window);
+    const QScreen *screen = QGuiApplication::primaryScreen();
+    QCOMPARE(screen->size(), QSize(800, 600));
+    m_user.resize(m_user.topWindow().first, QSize(700, 500));
+    QVERIFY(waitUntil([&] { return screen->size() == QSize(700, 500); }));
 }
 
 GUI_TEST_MAIN(tst_WaylandInput)

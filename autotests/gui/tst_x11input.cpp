@@ -320,7 +320,7 @@ void tst_X11Input::resizedByOthers()
     ColorWidget window(Qt::red);
     window.show();
     QVERIFY(QTest::qWaitForWindowExposed(&window));
-    m_user.resize(window.windowHandle(), {350, 250});
+    m_user.resize(window.winId(), {350, 250});
     QVERIFY(waitUntil([&] { return window.size() == QSize(350, 250); }));
     QVERIFY(waitUntil([&] { return !window.testAttribute(Qt::WA_PendingResizeEvent); }));
     QTRY_COMPARE(m_user.screenshot().pixelColor(window.geometry().bottomRight()), QColor(Qt::red));
@@ -332,7 +332,7 @@ void tst_X11Input::clickButExcludeIt(ColorWidget *window)
     QVERIFY(QTest::qWaitForWindowExposed(window));
     m_user.click(window->globalCenter());
     // The server sends it behind the click.
-    m_user.resize(window->windowHandle(), {350, 250});
+    m_user.resize(window->winId(), {350, 250});
     while (window->size() != QSize(350, 250))
         QCoreApplication::processEvents(QEventLoop::ExcludeUserInputEvents
                                         | QEventLoop::WaitForMoreEvents);

@@ -147,10 +147,10 @@ std::pair<WId, QRect> X11User::topWindow()
     return top;
 }
 
-void X11User::resize(const QWindow *window, QSize size)
+void X11User::resize(WId window, QSize size)
 {
     const std::uint32_t values[] = {std::uint32_t(size.width()), std::uint32_t(size.height())};
-    xcb_configure_window(m_connection, xcb_window_t(window->winId()),
+    xcb_configure_window(m_connection, xcb_window_t(window),
                          XCB_CONFIG_WINDOW_WIDTH | XCB_CONFIG_WINDOW_HEIGHT, values);
     sync();
 }

@@ -6,7 +6,7 @@
 #include <QtCore/QPoint>
 #include <QtCore/QRect>
 #include <QtGui/QImage>
-#include <QtGui/QWindow>
+#include <QtGui/qwindowdefs.h>
 
 #include <xcb/xcb.h>
 
@@ -37,7 +37,7 @@ public:
     void close(WId window);
     /// The window of some program that is on top of all others, and where it is.
     std::pair<WId, QRect> topWindow();
-    void resize(const QWindow *window, QSize size);
+    void resize(WId window, QSize size);
 
     QImage screenshot();
     /// Looks until @p color is at @p position, without running an event loop.
