@@ -106,10 +106,6 @@ int main(int argc, char **argv)
 {
     qputenv("QT_NO_GLIB", "1");
     DisplayServer server;
-    if (!server.missing().isEmpty()) {
-        qInfo("skipped: needs %s", qPrintable(server.missing()));
-        return GuiTest::Skipped;
-    }
     tst_Applications test;
     return QTest::qExec(&test, argc, argv);
 }
