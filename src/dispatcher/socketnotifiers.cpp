@@ -6,6 +6,8 @@
 #include <QtCore/QEvent>
 #include <QtCore/QSocketNotifier>
 
+#include <algorithm>
+
 namespace {
 
 constexpr std::array<GLibSelector::Events, 3> EventsByType{
@@ -15,39 +17,53 @@ static_assert(QSocketNotifier::Read == 0 && QSocketNotifier::Write == 1
 
 constexpr std::array<const char *, 3> TypeNames{"Read", "Write", "Exception"};
 
+/// In Qt's words, which its own tests expect.
+void warnOfInvalid(const QSocketNotifier *notifier)
+{
+    qWarning("QSocketNotifier: Invalid socket %d with type %s, disabling...", int(notifier->socket()),
+             TypeNames[std::size_t(notifier->type())]);
+}
+
 }
 
 void SocketNotifiers::add(QSocketNotifier *notifier)
 {
     const int fd = int(notifier->socket());
+    const auto number = std::size_t(fd);
     const auto type = std::size_t(notifier->type());
-    const auto [entry, isNew] = m_notifiers.try_emplace(fd);
-    Notifiers &notifiers = entry->second;
-    if (isNew)
-        notifiers.serial = ++m_serial;
-
+    const bool isKnown = number < m_notifiers.size();
+    Notifiers notifiers = isKnown ? m_notifiers[number] : Notifiers();
     QSocketNotifier *&place = notifiers.byType[type];
-    if (place && place != notifier)
+    if (place && place != notifier) {
         qWarning("GLibEventDispatcher: Multiple socket notifiers for same socket %d and type %s; "
                  "the later one replaces the earlier",
                  fd, TypeNames[type]);
-    place = notifier;
-    notifiers.pending &= ~EventsByType[type];
-
-    if (m_selector->watch(fd, notifiers.events(), &notifiers)) {
-        m_refused.push_back(fd);
-        m_selector->wakeUp();
+        // What was found for the earlier one is not for the later.
+        m_selector->watch(fd, notifiers.events() & ~EventsByType[type]);
     }
+    place = notifier;
+
+    if (m_selector->watch(fd, notifiers.events())) {
+        m_refused.push_back(notifier);
+        m_selector->wakeUp().request();
+        return;
+    }
+    if (!isKnown) {
+        if (number >= m_notifiers.capacity())
+            m_notifiers.reserve(number + number / 4 + 16);
+        m_notifiers.resize(number + 1);
+    }
+    m_notifiers[number] = notifiers;
 }
 
 void SocketNotifiers::remove(QSocketNotifier *notifier)
 {
+    m_refused.erase(std::remove(m_refused.begin(), m_refused.end(), notifier), m_refused.end());
     const int fd = int(notifier->socket());
     const auto type = std::size_t(notifier->type());
-    const auto entry = m_notifiers.find(fd);
-    if (entry == m_notifiers.end())
+    if (std::size_t(fd) >= m_notifiers.size())
         return;
-    Notifiers &notifiers = entry->second;
+    Notifiers &notifiers = m_notifiers[std::size_t(fd)];
     if (notifiers.byType[type] != notifier) {
         if (notifiers.byType[type])
             qWarning("GLibEventDispatcher: Multiple socket notifiers for same socket %d and type %s; "
@@ -56,11 +72,7 @@ void SocketNotifiers::remove(QSocketNotifier *notifier)
         return;
     }
     notifiers.byType[type] = nullptr;
-    notifiers.pending &= ~EventsByType[type];
-
-    m_selector->watch(fd, notifiers.events(), &notifiers);
-    if (!notifiers.events())
-        m_notifiers.erase(entry);
+    m_selector->watch(fd, notifiers.events());
 }
 
 GLibSelector::Events SocketNotifiers::Notifiers::events() const
@@ -74,57 +86,34 @@ GLibSelector::Events SocketNotifiers::Notifiers::events() const
 int SocketNotifiers::activate()
 {
     while (!m_refused.empty()) {
-        const int fd = m_refused.back();
+        QSocketNotifier *const refused = m_refused.back();
         m_refused.pop_back();
-        disable(fd);
+        warnOfInvalid(refused);
+        refused->setEnabled(false);
     }
     QEvent event(QEvent::SockAct); // one for all, as in Qt
     int activated = 0;
-    while (const auto ready = m_selector->takeReady()) {
-        if (ready->events == GLibSelector::Invalid)
+    while (const auto ready = m_selector->descriptors().takeEvent()) {
+        if (ready->events == GLibSelector::Invalid) {
             disable(ready->fd);
-        else
-            activated += activate(*ready, event);
-    }
-    return activated;
-}
-
-int SocketNotifiers::activate(const GLibSelector::Descriptor &ready, QEvent &event)
-{
-    auto *notifiers = static_cast<Notifiers *>(ready.data);
-    notifiers->pending = ready.events;
-    const std::uint64_t serial = notifiers->serial;
-
-    int activated = 0;
-    for (std::size_t type = 0; type < TypeCount; ++type) {
-        if (!(notifiers->pending & EventsByType[type]))
             continue;
-        notifiers->pending &= ~EventsByType[type];
-        const GLibSelector::Events others = notifiers->pending;
-        QCoreApplication::sendEvent(notifiers->byType[type], &event);
+        }
+        const std::size_t type = ready->events == GLibSelector::Read ? QSocketNotifier::Read
+            : ready->events == GLibSelector::Write                   ? QSocketNotifier::Write
+                                                                     : QSocketNotifier::Exception;
+        QCoreApplication::sendEvent(m_notifiers[std::size_t(ready->fd)].byType[type], &event);
         ++activated;
-        if (!others)
-            break;
-        // Whoever was activated may have disabled the others, or even brought in new ones.
-        const auto entry = m_notifiers.find(ready.fd);
-        if (entry == m_notifiers.end() || entry->second.serial != serial)
-            break;
-        notifiers = &entry->second;
     }
     return activated;
 }
 
 void SocketNotifiers::disable(int fd)
 {
-    const auto entry = m_notifiers.find(fd);
-    if (entry == m_notifiers.end())
-        return;
-    const auto byType = entry->second.byType;
-    for (std::size_t type = 0; type < TypeCount; ++type) {
-        if (!byType[type])
+    const auto byType = m_notifiers[std::size_t(fd)].byType;
+    for (QSocketNotifier *notifier : byType) {
+        if (!notifier)
             continue;
-        qWarning("QSocketNotifier: Invalid socket %d with type %s, disabling...", fd,
-                 TypeNames[type]);
-        byType[type]->setEnabled(false);
+        warnOfInvalid(notifier);
+        notifier->setEnabled(false);
     }
 }

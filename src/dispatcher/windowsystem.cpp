@@ -94,40 +94,42 @@ WindowSystem::WindowSystem() = default;
 
 WindowSystem::~WindowSystem() = default;
 
-void WindowSystem::find()
+bool WindowSystem::find()
 {
     const QCoreApplication *app = QCoreApplication::instance();
     if (!app)
-        return;
+        return false;
     if (app->thread() != QThread::currentThread() || !app->inherits("QGuiApplication")) {
         m_state = State::Absent;
-        return;
+        return false;
     }
     WindowSystemPlugin *plugin = load();
     if (!plugin) {
         m_state = State::Absent;
-        return;
+        return false;
     }
-    m_companion.reset(plugin->createEventDispatcher());
-    if (m_companion)
-        m_state = State::Present;
+    m_platformDispatcher.reset(plugin->createEventDispatcher());
+    if (!m_platformDispatcher)
+        return false;
+    // Qt's dispatchers send the posted events between this signal and their poll, and do not poll when they were
+    // interrupted.
+    QObject::connect(m_platformDispatcher.get(), &QAbstractEventDispatcher::awake, m_platformDispatcher.get(),
+                     [dispatcher = m_platformDispatcher.get()] { dispatcher->interrupt(); });
+    m_state = State::Present;
+    return true;
 }
 
-bool WindowSystem::processCompanion(QEventLoop::ProcessEventsFlags flags)
+bool WindowSystem::processEvents(QEventLoop::ProcessEventsFlags flags)
 {
-    if (m_state == State::Unknown)
-        find();
-    if (m_state != State::Present)
-        return false;
     flags.setFlag(QEventLoop::WaitForMoreEvents, false);
-    const bool hadWork = m_companion->processEvents(flags);
+    const bool hadWork = m_platformDispatcher->processEvents(flags);
     m_leftInput = flags.testFlag(QEventLoop::ExcludeUserInputEvents);
     return hadWork;
 }
 
 void WindowSystem::close()
 {
-    m_companion.reset();
+    m_platformDispatcher.reset();
     m_leftInput = false;
     m_state = State::Unknown;
 }

@@ -24,11 +24,10 @@ Q_DECLARE_INTERFACE(WindowSystemPlugin, WindowSystemPlugin_iid)
 /**
  * The events of the window system, for a dispatcher whose application is a QGuiApplication.
  *
- * Qt Gui leaves it to the dispatcher to fetch them, and which one can is the platform's secret (on X11
- * there is no other way). So the platform's own dispatcher is kept as a companion: never
- * installed, never waiting, it gets one processEvents() in each turn. It needs no descriptor of its
- * own in the wait: every platform tells the installed dispatcher by wakeUp(), a socket notifier or a
- * timer that there is something to fetch.
+ * Qt Gui leaves it to the dispatcher to fetch them, and only the platform knows how. So the platform's own
+ * dispatcher fetches them. It is never installed, and neither waits nor polls. It also sends the posted events, so
+ * it is called in place of QCoreApplication::sendPostedEvents(). The wait needs no descriptor of its own: every
+ * platform tells the installed dispatcher by wakeUp(), a socket notifier or a timer that there is something to fetch.
  */
 class WindowSystem
 {
@@ -36,15 +35,17 @@ public:
     WindowSystem();
     ~WindowSystem();
 
-    /// Delivers what has come, if there are windows at all. Answers whether there was something.
-    bool processEvents(QEventLoop::ProcessEventsFlags flags)
-    {
-        return m_state != State::Absent && processCompanion(flags);
-    }
+    /// Whether there are windows to serve.
+    bool isPresent() { return m_state == State::Present || (m_state == State::Unknown && find()); }
+    /// For a thread without windows.
+    void disable() { m_state = State::Absent; }
 
-    /// Whether a processEvents() with @p flags may find input that an earlier one was told to leave. Nobody
-    /// announces that a second time.
-    bool hasLeftInput(QEventLoop::ProcessEventsFlags flags = QEventLoop::AllEvents) const
+    /// Sends the posted events and then those of the window system. Returns whether it had some. It must be present.
+    bool processEvents(QEventLoop::ProcessEventsFlags flags);
+
+    /// Whether processEvents() with @p flags may find input that an earlier call was told to exclude. Nobody announces
+    /// that a second time.
+    bool hasWork(QEventLoop::ProcessEventsFlags flags) const
     {
         return m_leftInput && !flags.testFlag(QEventLoop::ExcludeUserInputEvents);
     }
@@ -55,12 +56,11 @@ public:
 private:
     enum class State { Unknown, Absent, Present };
 
-    bool processCompanion(QEventLoop::ProcessEventsFlags flags);
-    void find();
+    bool find();
 
     State m_state = State::Unknown;
     bool m_leftInput = false;
-    std::unique_ptr<QAbstractEventDispatcher> m_companion;
+    std::unique_ptr<QAbstractEventDispatcher> m_platformDispatcher;
 };
 
 #endif

@@ -4,35 +4,40 @@
 
 #include "racedetector.h"
 
-#include <algorithm>
 #include <memory>
 #include <new>
 
-// What belongs to the GSource itself is kept in it: another thread that runs the context may still
-// be looking at it when its owner is gone.
+// What belongs to the GSource itself is kept in it: another thread that runs the context may still be looking at it
+// when its owner is gone.
 struct ContextSource::Source
 {
     GSource base;
-    ContextSource *wrapper;
-    Owner *owner;
+    ContextSource *owner;
     GThread *thread;
     std::vector<std::unique_ptr<GPollFD>> polled; // GLib keeps the addresses
 
+    /// GLib is told as little as possible: it wakes itself up by a system call for each descriptor added.
     void poll(const std::vector<GPollFD> &fds)
     {
-        const auto same = [](const std::unique_ptr<GPollFD> &a, const GPollFD &b) {
-            return a->fd == b.fd && a->events == b.events;
-        };
-        if (polled.size() == fds.size()
-            && std::equal(polled.begin(), polled.end(), fds.begin(), same))
-            return;
-        for (const auto &fd : polled)
-            g_source_remove_poll(&base, fd.get());
-        polled.clear();
+        std::size_t i = 0;
         for (const GPollFD &fd : fds) {
-            polled.push_back(std::make_unique<GPollFD>(GPollFD{fd.fd, fd.events, 0}));
-            g_source_add_poll(&base, polled.back().get());
+            if (fd.fd < 0)
+                continue;
+            if (i == polled.size()) {
+                polled.push_back(std::make_unique<GPollFD>(GPollFD{fd.fd, fd.events, 0}));
+                g_source_add_poll(&base, polled.back().get());
+            } else if (polled[i]->fd != fd.fd) {
+                g_source_remove_poll(&base, polled[i].get());
+                *polled[i] = {fd.fd, fd.events, 0};
+                g_source_add_poll(&base, polled[i].get());
+            } else {
+                polled[i]->events = fd.events;
+            }
+            ++i;
         }
+        for (std::size_t extra = i; extra < polled.size(); ++extra)
+            g_source_remove_poll(&base, polled[extra].get());
+        polled.resize(i);
         RaceDetector::doneBefore(this);
     }
 
@@ -48,25 +53,25 @@ struct ContextSource::Source
 
     static Source *from(GSource *source) { return reinterpret_cast<Source *>(source); }
 
-    // An exception cannot pass through GLib; better to end here than somewhere in its middle.
+    // An exception cannot pass through GLib. It is better to end the program here than inside of GLib.
     static gboolean prepare(GSource *base, int *timeout) noexcept
     {
         Source *source = from(base);
         *timeout = -1;
-        return source->isHere() && source->owner->prepare(source->wrapper, timeout);
+        return source->isHere() && source->owner->prepare(timeout);
     }
 
     static gboolean check(GSource *base) noexcept
     {
         Source *source = from(base);
-        return source->isHere() && source->owner->check(source->wrapper);
+        return source->isHere() && source->owner->check();
     }
 
     static gboolean dispatch(GSource *base, GSourceFunc, gpointer) noexcept
     {
         Source *source = from(base);
         if (source->isHere())
-            source->owner->dispatch(source->wrapper);
+            source->owner->dispatch();
         return G_SOURCE_CONTINUE;
     }
 
@@ -77,17 +82,20 @@ struct ContextSource::Source
     }
 };
 
-ContextSource::ContextSource(GMainContext *context, Owner *owner, const char *name)
+ContextSource::ContextSource(GMainContext *context, Asks asks, const char *name, int priority)
 {
-    static GSourceFuncs functions = {
-        Source::prepare, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr};
-    GSource *base = g_source_new(&functions, sizeof(Source));
+    static GSourceFuncs functions[] = {
+        {nullptr, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr},
+        {Source::prepare, nullptr, Source::dispatch, Source::finalize, nullptr, nullptr},
+        {Source::prepare, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr},
+    };
+    GSource *base = g_source_new(&functions[int(asks)], sizeof(Source));
     m_source = Source::from(base);
-    m_source->wrapper = this;
-    m_source->owner = owner;
+    m_source->owner = this;
     m_source->thread = g_thread_self();
     new (&m_source->polled) std::vector<std::unique_ptr<GPollFD>>;
     g_source_set_name(base, name);
+    g_source_set_priority(base, priority);
     g_source_set_can_recurse(base, true);
     RaceDetector::doneBefore(base);
     g_source_attach(base, context);
@@ -100,14 +108,19 @@ ContextSource::~ContextSource()
     g_source_unref(&m_source->base);
 }
 
+bool ContextSource::prepare(int *)
+{
+    return false;
+}
+
+bool ContextSource::check()
+{
+    return false;
+}
+
 void ContextSource::setPriority(int priority)
 {
     g_source_set_priority(&m_source->base, priority);
-}
-
-int ContextSource::priority() const
-{
-    return g_source_get_priority(&m_source->base);
 }
 
 void ContextSource::setPollFds(const std::vector<GPollFD> &fds)
@@ -115,8 +128,13 @@ void ContextSource::setPollFds(const std::vector<GPollFD> &fds)
     m_source->poll(fds);
 }
 
-bool ContextSource::isPolledReady() const
+bool ContextSource::takePolled(std::vector<GPollFD> &fds)
 {
-    return std::any_of(m_source->polled.begin(), m_source->polled.end(),
-                       [](const std::unique_ptr<GPollFD> &fd) { return fd->revents != 0; });
+    gushort found = 0;
+    for (const auto &fd : m_source->polled) {
+        found = gushort(found | fd->revents);
+        fds.push_back(*fd);
+        fd->revents = 0;
+    }
+    return found != 0;
 }

@@ -8,40 +8,37 @@
 #include <vector>
 
 /**
- * A GSource that asks its owner.
+ * A GSource, to be subclassed.
  *
- * It speaks only to the thread that made it: while another thread runs the context, the source is never
- * ready and polls nothing. It may be dispatched while it is being dispatched, by a loop that is nested
- * in what it does.
+ * It works only in the thread that made it: while another thread runs the context, the source is never ready and polls
+ * nothing. It may be dispatched while it is being dispatched, by a loop that is nested in what it does.
  */
 class ContextSource
 {
 public:
-    class Owner
-    {
-    public:
-        /// Whether the source is ready; if not, @p timeout may be set to when to ask again, in ms.
-        virtual bool prepare(ContextSource *source, int *timeout) = 0;
-        virtual bool check(ContextSource *source) = 0;
-        virtual void dispatch(ContextSource *source) = 0;
-
-    protected:
-        ~Owner() = default;
-    };
-
-    /// Attaches a source called @p name to @p context. @p owner must outlive it.
-    ContextSource(GMainContext *context, Owner *owner, const char *name);
-    ~ContextSource();
     ContextSource(const ContextSource &) = delete;
     ContextSource &operator=(const ContextSource &) = delete;
 
     void setPriority(int priority);
-    int priority() const;
 
-    /// Has the context poll @p fds as well. To be called from prepare().
+protected:
+    /// Which of the functions below the source has. GLib calls them in each iteration, which costs time.
+    enum class Asks { WhenChecking, WhenPreparing, Always };
+
+    /// Attaches a source called @p name to @p context.
+    ContextSource(GMainContext *context, Asks asks, const char *name, int priority);
+    /// Never deleted by a pointer to this class.
+    ~ContextSource();
+
+    /// Whether the source is ready; if not, @p timeout may be set to when to ask again, in ms.
+    virtual bool prepare(int *timeout);
+    virtual bool check();
+    virtual void dispatch() = 0;
+
+    /// Has the context poll @p fds, except those with a negative number. To be called from prepare().
     void setPollFds(const std::vector<GPollFD> &fds);
-    /// Whether the context found one of them ready.
-    bool isPolledReady() const;
+    /// Appends them to @p fds with what the context's poll has found, once. Returns false if that is nothing.
+    bool takePolled(std::vector<GPollFD> &fds);
 
 private:
     struct Source;

@@ -81,9 +81,8 @@ public:
      * Starts to wait for @p events of @p fd.
      *
      * Errors: `bad_file_descriptor` if @p fd is negative or not open, `file_exists` if it was added
-     * before, `invalid_argument` if @p events is empty or has bits other than Read, Write and
-     * Exception, and what the kernel says otherwise (`no_space_on_device`, say). After an error
-     * nothing has changed.
+     * before, and `invalid_argument` if @p events is empty or has bits other than Read, Write and
+     * Exception. After an error nothing has changed.
      */
     std::error_code add(int fd, Events events, void *data = nullptr);
 

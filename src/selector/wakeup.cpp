@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "wakeupchannel.h"
+#include "wakeup.h"
 
 #include "forks.h"
 
@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+
 #include <fcntl.h>
 #include <unistd.h>
 #if __has_include(<sys/eventfd.h>)
@@ -17,18 +18,18 @@
 #    define HAVE_EVENTFD 0
 #endif
 
-WakeUpChannel::WakeUpChannel()
+WakeUp::WakeUp()
     : m_forks(forkCount())
 {
     open();
 }
 
-WakeUpChannel::~WakeUpChannel()
+WakeUp::~WakeUp()
 {
     close();
 }
 
-void WakeUpChannel::open()
+void WakeUp::open()
 {
 #if HAVE_EVENTFD
     m_readEnd = m_writeEnd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -43,21 +44,32 @@ void WakeUpChannel::open()
         m_writeEnd = ends[1];
     }
 #endif
-    // GLib gives up likewise when it gets no descriptor for waking a context.
+    // A loop that cannot be woken up would lose events. GLib ends the program for the same reason.
     if (m_readEnd < 0)
         g_error("GLibSelector: cannot create a descriptor for wake-ups: %s", g_strerror(errno));
 }
 
-void WakeUpChannel::close()
+void WakeUp::close()
 {
     ::close(m_readEnd);
     if (m_writeEnd != m_readEnd)
         ::close(m_writeEnd);
 }
 
-void WakeUpChannel::signal()
+int WakeUp::fd()
 {
-    // Full means that it is readable already, which is all that is wanted.
+    // A forked child must not wake its parent, nor take the parent's wake-ups.
+    if (m_forks != forkCount()) {
+        m_forks = forkCount();
+        close();
+        open();
+    }
+    return m_readEnd;
+}
+
+void WakeUp::signal()
+{
+    // EAGAIN means that the descriptor is readable already.
     const std::uint64_t one = 1;
     ssize_t written;
     do {
@@ -65,20 +77,11 @@ void WakeUpChannel::signal()
     } while (written < 0 && errno == EINTR);
 }
 
-void WakeUpChannel::drain()
+void WakeUp::drain()
 {
     std::uint64_t buffer[HAVE_EVENTFD ? 1 : 64];
     ssize_t got;
     do {
         got = read(m_readEnd, buffer, sizeof buffer);
     } while (got == ssize_t(sizeof buffer) && !HAVE_EVENTFD);
-}
-
-void WakeUpChannel::renewAfterFork()
-{
-    if (m_forks == forkCount())
-        return;
-    m_forks = forkCount();
-    close();
-    open();
 }

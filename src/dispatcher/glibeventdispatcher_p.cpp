@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+
+#include "glibeventdispatcher_p.h"
+
+#include <QtCore/QCoreApplication>
+#include <QtCore/QThread>
+#include <QtCore/QTimerEvent>
+
+#ifdef Q_OS_LINUX
+#    include <sys/syscall.h>
+#    include <unistd.h>
+#endif
+
+Q_LOGGING_CATEGORY(lcDispatcher, "glib.eventdispatcher")
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// While Qt has work all the time: how long GLib, if it had none, and the kernel are left alone.
+constexpr auto LookInterval = 20us;
+
+static_assert(int(TimerQueue::Accuracy::Precise) == Qt::PreciseTimer
+              && int(TimerQueue::Accuracy::Coarse) == Qt::CoarseTimer
+              && int(TimerQueue::Accuracy::VeryCoarse) == Qt::VeryCoarseTimer);
+
+bool includesNotifiers(QEventLoop::ProcessEventsFlags flags)
+{
+    return !flags.testFlag(QEventLoop::ExcludeSocketNotifiers);
+}
+
+bool includesTimers(QEventLoop::ProcessEventsFlags flags)
+{
+    return !flags.testFlag(QEventLoop::X11ExcludeTimers);
+}
+
+}
+
+GLibEventDispatcherPrivate::GLibEventDispatcherPrivate(GLibEventDispatcher *dispatcher,
+                                                       GMainContext *givenContext)
+    : q(dispatcher)
+    , context(givenContext ? g_main_context_ref(givenContext) : nullptr)
+    , createdIn(QThread::currentThread())
+{
+}
+
+GLibEventDispatcherPrivate::~GLibEventDispatcherPrivate()
+{
+    notifiers.reset();
+    ownedSelector.reset();
+    if (context)
+        g_main_context_unref(context);
+}
+
+/// Whether the dispatcher's thread is the main thread. A worker must not look at the application, which may be on
+/// its way in or out meanwhile.
+bool GLibEventDispatcherPrivate::isMainThread() const
+{
+    if (createdIn != QThread::currentThread())
+        return false;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+    return QThread::isMainThread();
+#else
+#    ifdef Q_OS_LINUX
+    if (getpid() == pid_t(syscall(SYS_gettid)))
+        return true;
+#    endif
+    const QCoreApplication *app = QCoreApplication::instance();
+    return app && app->thread() == createdIn;
+#endif
+}
+
+void GLibEventDispatcherPrivate::start()
+{
+    if (selector)
+        return;
+    const bool isMain = isMainThread();
+    if (!context)
+        context = isMain ? g_main_context_ref(g_main_context_default()) : g_main_context_new();
+    if (!isMain)
+        windowSystem.disable();
+    ownedSelector = std::make_unique<GLibSelector>(context);
+    GLibSelectorPrivate *started = GLibSelectorPrivate::get(ownedSelector.get());
+    notifiers = std::make_unique<SocketNotifiers>(started);
+    started->bindToThread();
+    started->attach(this, priority);
+    selector = started;
+    // Events may have been posted when nobody could be told.
+    started->wakeUp().request();
+}
+
+void GLibEventDispatcherPrivate::setPriority(int newPriority)
+{
+    priority = newPriority;
+    if (selector)
+        selector.load()->setPriority(newPriority);
+}
+
+bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
+{
+    struct Call
+    {
+        GLibEventDispatcherPrivate *d;
+        const Flags outerFlags = d->flags;
+        // If this call is nested in one that was interrupted, that one must not go on to wait.
+        const bool outerIsInterrupted = d->level > 0 && d->interrupted;
+
+        ~Call() // by an exception as well
+        {
+            d->flags = outerFlags;
+            --d->level;
+            if (outerIsInterrupted)
+                d->interrupted = true;
+        }
+    } const call{this};
+    flags = newFlags;
+    ++level;
+    interrupted = false;
+
+    const bool isRunningLoop = flags.testFlag(QEventLoop::EventLoopExec);
+    const bool waits = flags.testFlag(QEventLoop::WaitForMoreEvents);
+    if (isRunningLoop || waits)
+        selector.load()->ownership().keep();
+    Turn last;
+    do {
+        reportOwnership();
+        last = turn(flags, Driver::Qt);
+    } while (last.hadNoReason && !isRunningLoop && !interrupted);
+
+    // What ends the wait of a running loop is fetched from the window system by the next turn. Somebody who calls this
+    // function by hand may wait for just that.
+    if (waits && !isRunningLoop && last.waited && !interrupted && windowSystem.isPresent())
+        last.hadWork |= windowSystem.processEvents(flags);
+    return last.hadWork;
+}
+
+/// One turn of the loop. Qt's loop waits in it; GLib's has waited before, and knows what is ready.
+GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlags, Driver driver)
+{
+    lastTurnDepth = driver == Driver::Qt ? g_main_depth() : g_main_depth() - 1;
+    Q_EMIT q->awake();
+
+    Turn turn;
+    const bool wasWoken = selector.load()->wakeUp().take();
+    const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
+
+    if (driver == Driver::Qt) {
+        const std::optional<Turn> waited = wait(turnFlags, wasWoken);
+        if (!waited)
+            return turn;
+        turn = *waited;
+    } else if (includesNotifiers(turnFlags)) {
+        selector.load()->descriptors().finishLook(false);
+    }
+    turn.hadWork |= wasWoken || hadWindowEvents;
+
+    TimerQueue::TimePoint now = selector.load()->now();
+    if (includesNotifiers(turnFlags) && notifiers->activate() > 0) {
+        turn.hadWork = true;
+        now = Clock::now();
+    }
+    if (includesTimers(turnFlags) && activateTimers(now) > 0)
+        turn.hadWork = true;
+    return turn;
+}
+
+/// Returns whether the window system had events.
+bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver)
+{
+    bool hadWindowEvents = false;
+    if (windowSystem.isPresent())
+        hadWindowEvents = windowSystem.processEvents(turnFlags);
+    else
+        QCoreApplication::sendPostedEvents();
+    // What GLib's callbacks delete later is for the outermost loop to delete. Qt does that when one of its own loops
+    // runs, which need never happen if GLib's loop is the outermost.
+    if (driver == Driver::GLib && level == 0 && g_main_depth() == 1 && q->thread()->loopLevel() == 0)
+        QCoreApplication::sendPostedEvents(nullptr, QEvent::DeferredDelete);
+    return hadWindowEvents;
+}
+
+/// Returns nothing if it was interrupted before.
+std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
+{
+    GLibSelectorPrivate *const waiting = selector;
+    const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
+    const bool endedLast = std::exchange(waitEndedByWakeUp, false);
+    const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
+        && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
+    if (mayWait)
+        Q_EMIT q->aboutToBlock();
+    if (interrupted)
+        return std::nullopt;
+
+    // A wake-up makes processEvents() return, even if its events have just been sent. But a running loop needs no turn
+    // without a wait for a wake-up that has ended the wait of its last turn.
+    GLibSelectorPrivate::Look look;
+    look.mayBlock = mayWait && !(wasWoken && !(isRunningLoop && endedLast));
+    if (isRunningLoop)
+        look.interval = LookInterval;
+    const GLibSelectorPrivate::Result result = waiting->look(*this, look);
+    reportOwnership();
+    reportFailure(result.error);
+
+    waitEndedByWakeUp = waiting->wakeUp().isRequested();
+    Turn turn;
+    turn.waited = look.mayBlock;
+    turn.hadWork = result.glibWorked || waitEndedByWakeUp;
+    turn.hadNoReason = look.mayBlock && !result.glibWorked && !waiting->hasWork(demand(), waiting->now())
+        && !demand().hasIdleWork;
+    return turn;
+}
+
+EventLoop::Demand GLibEventDispatcherPrivate::demand()
+{
+    Demand demand;
+    demand.descriptors = includesNotifiers(flags);
+    // A turn of a nested loop leaves what must not be sent there, such as deferred deletes, and nobody announces that a
+    // second time.
+    demand.hasWork = lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
+    if (includesTimers(flags)) {
+        demand.hasIdleWork = timers.hasZeroTimers();
+        demand.deadline = timers.wakeTime().value_or(Never);
+    }
+    return demand;
+}
+
+void GLibEventDispatcherPrivate::reportOwnership()
+{
+    const bool isForeign = selector.load()->ownership().state() == ContextOwnership::Foreign;
+    if (isForeign == reportedForeignOwner)
+        return;
+    reportedForeignOwner = isForeign;
+    if (isForeign) {
+        qCWarning(lcDispatcher,
+                  "GLibEventDispatcher: GMainContext %p is owned by another thread. Its GLib sources "
+                  "are not dispatched in this thread; Qt's events, sockets and timers are. The "
+                  "context is taken as soon as it is free.",
+                  static_cast<void *>(context));
+    } else {
+        qCInfo(lcDispatcher,
+               "GLibEventDispatcher: GMainContext %p has become free. Its GLib sources are dispatched "
+               "in this thread from now on.",
+               static_cast<void *>(context));
+    }
+}
+
+void GLibEventDispatcherPrivate::reportFailure(const std::error_code &error)
+{
+    if (bool(error) == reportedFailure)
+        return;
+    reportedFailure = bool(error);
+    if (error) {
+        qCWarning(lcDispatcher,
+                  "GLibEventDispatcher: the descriptors cannot be polled: %s (errno %d). Timers and posted "
+                  "events are served; the poll is tried again every 10 ms.",
+                  error.message().c_str(), error.value());
+    }
+}
+
+/// As in Qt, zero timers do not count: whoever calls processEvents() until it has nothing to do would never return.
+int GLibEventDispatcherPrivate::activateTimers(TimerQueue::TimePoint now)
+{
+    struct Firing
+    {
+        TimerQueue &queue;
+        const TimerQueue::Tick tick;
+        ~Firing() { queue.finish(tick); } // by an exception as well
+    };
+
+    int activated = 0;
+    timers.collect(now);
+    while (const auto tick = timers.take()) {
+        const Firing firing{timers, *tick};
+        activated += tick->interval > Duration::zero();
+#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+        QTimerEvent event(Qt::TimerId{tick->id});
+#else
+        QTimerEvent event(tick->id);
+#endif
+        QCoreApplication::sendEvent(static_cast<QObject *>(tick->owner), &event);
+    }
+    return activated;
+}
+
+bool GLibEventDispatcherPrivate::isForeign(const char *function, const QObject *object) const
+{
+    const QThread *const here = QThread::currentThread();
+    if (q->thread() == here && (!object || object->thread() == here))
+        return false;
+    qWarning("GLibEventDispatcher::%s: object %p: timers cannot be started or stopped from another "
+             "thread; nothing is done",
+             function, static_cast<const void *>(object));
+    return true;
+}
+
+void GLibEventDispatcherPrivate::addTimer(int id, Duration interval, Qt::TimerType type, QObject *object)
+{
+    if (id < 1 || interval < Duration::zero() || !object) {
+        qWarning("GLibEventDispatcher::registerTimer: timer %d of object %p with interval %lld ns: "
+                 "invalid arguments; it is not started",
+                 id, static_cast<void *>(object), static_cast<long long>(interval.count()));
+        return;
+    }
+    if (isForeign("registerTimer", object))
+        return;
+    start();
+    timers.add(id, interval, TimerQueue::Accuracy(type), object, Clock::now());
+    selector.load()->noteChange();
+}
+
+bool GLibEventDispatcherPrivate::removeTimer(int id)
+{
+    if (id < 1) {
+        qWarning("GLibEventDispatcher::unregisterTimer: timer %d: invalid argument; nothing is done", id);
+        return false;
+    }
+    return !isForeign("unregisterTimer", nullptr) && timers.remove(id);
+}
+
+bool GLibEventDispatcherPrivate::removeTimers(QObject *object)
+{
+    if (!object) {
+        qWarning("GLibEventDispatcher::unregisterTimers: object is nullptr; nothing is done");
+        return false;
+    }
+    return !isForeign("unregisterTimers", object) && timers.removeAll(object);
+}
+
+std::vector<TimerQueue::Info> GLibEventDispatcherPrivate::timersOf(QObject *object) const
+{
+    if (!object)
+        qWarning("GLibEventDispatcher::registeredTimers: object is nullptr; an empty list is returned");
+    return timers.timersOf(object);
+}
+
+std::optional<TimerQueue::Duration> GLibEventDispatcherPrivate::remaining(int id) const
+{
+    if (id < 1) {
+        qWarning("GLibEventDispatcher::remainingTime: timer %d: invalid argument; there is no such timer", id);
+        return std::nullopt;
+    }
+    const auto due = timers.due(id);
+    if (!due)
+        return std::nullopt;
+    return std::max(*due - Clock::now(), Duration::zero());
+}

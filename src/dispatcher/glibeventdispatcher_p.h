@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef GLIBEVENTDISPATCHER_P_H
+#define GLIBEVENTDISPATCHER_P_H
+
+#include "glibeventdispatcher.h"
+
+#include "socketnotifiers.h"
+#include "windowsystem.h"
+
+#include "../selector/glibselector_p.h"
+#include "../timers/timerqueue.h"
+
+#include <QtCore/QLoggingCategory>
+
+Q_DECLARE_LOGGING_CATEGORY(lcDispatcher)
+
+/// A GLibEventDispatcher: one turn of the loop, and what it needs.
+class GLibEventDispatcherPrivate final : public EventLoop
+{
+public:
+    using Clock = TimerQueue::Clock;
+    using Duration = TimerQueue::Duration;
+    using Flags = QEventLoop::ProcessEventsFlags;
+
+    GLibEventDispatcherPrivate(GLibEventDispatcher *dispatcher, GMainContext *givenContext);
+    ~GLibEventDispatcherPrivate();
+
+    /// Does nothing if that was done before.
+    void start();
+    bool processEvents(Flags flags);
+    void setPriority(int priority);
+    void reportOwnership();
+
+    void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);
+    bool removeTimer(int id);
+    bool removeTimers(QObject *object);
+    std::vector<TimerQueue::Info> timersOf(QObject *object) const;
+    std::optional<Duration> remaining(int id) const;
+
+    GLibEventDispatcher *const q;
+    GMainContext *context;
+    int priority = G_PRIORITY_DEFAULT;
+
+    std::unique_ptr<GLibSelector> ownedSelector;
+    // For wakeUp(), which other threads call before the dispatcher starts, too.
+    std::atomic<GLibSelectorPrivate *> selector{nullptr};
+    std::unique_ptr<SocketNotifiers> notifiers;
+    TimerQueue timers;
+    WindowSystem windowSystem;
+    std::atomic<bool> interrupted{false};
+
+private:
+    /// Who waits for work.
+    enum class Driver { Qt, GLib };
+
+    struct Turn
+    {
+        bool hadWork = false;
+        bool waited = false; ///< It might have slept.
+        bool hadNoReason = false; ///< It slept, and nothing has happened.
+    };
+
+    // EventLoop
+    Demand demand() override;
+    void turn() override { turn(flags, Driver::GLib); }
+    void aboutToBlock() override { Q_EMIT q->aboutToBlock(); }
+    void awake() override { Q_EMIT q->awake(); }
+
+    Turn turn(Flags flags, Driver driver);
+    bool sendPostedEvents(Flags flags, Driver driver);
+    std::optional<Turn> wait(Flags flags, bool wasWoken);
+    int activateTimers(TimerQueue::TimePoint now);
+    bool isMainThread() const;
+    bool isForeign(const char *function, const QObject *object) const;
+    void reportFailure(const std::error_code &error);
+
+    const QThread *const createdIn;
+    Flags flags; // of the innermost processEvents() that is running
+    int level = 0; // how many of them are
+    int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
+    bool waitEndedByWakeUp = false; // and nobody has looked yet at what it is for
+    bool reportedForeignOwner = false;
+    bool reportedFailure = false;
+};
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+
+#include "contextiteration.h"
+
+ContextIteration::ContextIteration(GMainContext *context, Stack &stack)
+    : m_context(context)
+    , m_stack(stack)
+    , m_outer(stack.innermost)
+{
+    stack.innermost = this;
+}
+
+ContextIteration::~ContextIteration()
+{
+    m_stack.innermost = m_outer;
+}
+
+bool ContextIteration::prepare()
+{
+    const bool isReady = g_main_context_prepare(m_context, &m_priority);
+    m_phase = Phase::Polling;
+    return isReady;
+}
+
+std::optional<std::chrono::milliseconds> ContextIteration::query(std::vector<GPollFD> &fds)
+{
+    int timeout = -1;
+    int count = 0;
+    fds.resize(fds.capacity());
+    while ((count = g_main_context_query(m_context, m_priority, &timeout, fds.data(), int(fds.size())))
+           > int(fds.size()))
+        fds.resize(std::size_t(count));
+    fds.resize(std::size_t(count));
+    return timeout < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(timeout));
+}
+
+bool ContextIteration::check(GPollFD *fds, std::size_t count)
+{
+    m_phase = Phase::Checking;
+    return g_main_context_check(m_context, m_priority, fds, int(count));
+}
+
+void ContextIteration::dispatch()
+{
+    m_phase = Phase::Dispatching;
+    g_main_context_dispatch(m_context);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef CONTEXTITERATION_H
+#define CONTEXTITERATION_H
+
+#include <glib.h>
+
+#include <optional>
+#include <chrono>
+#include <vector>
+
+/**
+ * One iteration of a GMainContext, with the poll left to the caller: prepare(), query(), a poll, dispatch().
+ *
+ * Iterations are nested when a callback, a source's prepare() or a poll function runs an event loop. The phase of
+ * the innermost one tells who calls a source: while it is preparing or checking, this iteration does; a source
+ * that is prepared in any other phase, or without an iteration, is prepared by a loop that somebody else runs.
+ */
+class ContextIteration
+{
+public:
+    enum class Phase { Preparing, Polling, Checking, Dispatching };
+
+    /// Where the iterations of a context are kept, the innermost first.
+    struct Stack
+    {
+        ContextIteration *innermost = nullptr;
+        bool isRunBy(Phase phase) const { return innermost && innermost->m_phase == phase; }
+    };
+
+    ContextIteration(GMainContext *context, Stack &stack);
+    ~ContextIteration();
+    ContextIteration(const ContextIteration &) = delete;
+    ContextIteration &operator=(const ContextIteration &) = delete;
+
+    /// Asks the sources whether they are ready. Returns false if none is without a poll.
+    bool prepare();
+    /// The highest priority of those that are, after prepare().
+    int priority() const { return m_priority; }
+    /// Fills @p fds with what the sources poll. Returns how long they wait at most: nothing means forever.
+    std::optional<std::chrono::milliseconds> query(std::vector<GPollFD> &fds);
+    /// Asks the sources again, after @p count @p fds were polled. Returns whether dispatch() has something to do.
+    bool check(GPollFD *fds, std::size_t count);
+    void dispatch();
+
+private:
+    GMainContext *const m_context;
+    Stack &m_stack;
+    ContextIteration *const m_outer;
+    Phase m_phase = Phase::Preparing;
+    int m_priority = 0;
+};
+
+#endif

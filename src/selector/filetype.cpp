@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+
+#include "filetype.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+/// Files that have no type and no path, such as eventfd's. Linux tells what they are by a link. Not all of them are
+/// level-triggered: a perf event reports to one poll only.
+bool isLevelTriggeredAnonymousFile(int fd)
+{
+    static constexpr std::array<std::string_view, 7> Known{
+        "anon_inode:[eventfd]", "anon_inode:[timerfd]", "anon_inode:[signalfd]",
+        "anon_inode:[eventpoll]", "anon_inode:[pidfd]", "anon_inode:inotify",
+        "anon_inode:[fanotify]"};
+    char link[32];
+    char target[64];
+    std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t length = readlink(link, target, sizeof target);
+    return length > 0
+        && std::find(Known.begin(), Known.end(), std::string_view(target, std::size_t(length)))
+        != Known.end();
+}
+
+}
+
+FileType fileType(int fd)
+{
+    struct stat status{};
+    if (fstat(fd, &status) < 0)
+        return FileType::Unknown;
+    bool isLevelTriggered = false;
+    switch (status.st_mode & S_IFMT) {
+    case S_IFSOCK:
+    case S_IFIFO:
+        isLevelTriggered = true;
+        break;
+    case S_IFCHR:
+        isLevelTriggered = isatty(fd);
+        break;
+    case 0:
+        isLevelTriggered = isLevelTriggeredAnonymousFile(fd);
+        break;
+    default:
+        break;
+    }
+    return isLevelTriggered ? FileType::LevelTriggered : FileType::Other;
+}
+
+std::error_code checkOpen(int fd)
+{
+    if (fcntl(fd, F_GETFD) < 0)
+        return {errno, std::generic_category()};
+    return {};
+}

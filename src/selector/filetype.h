@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef FILETYPE_H
+#define FILETYPE_H
+
+#include <system_error>
+
+/// What the file behind a descriptor does when it is polled.
+enum class FileType : unsigned char {
+    Unknown, ///< Not asked yet.
+    LevelTriggered, ///< It is ready until it has been read or written, however often it is polled.
+    Other, ///< It may report a change to one poll only, or be always ready, as regular files are.
+};
+
+/// Asks the system; Unknown if @p fd is not open.
+FileType fileType(int fd);
+
+/// Returns an error if @p fd is not open.
+std::error_code checkOpen(int fd);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+#include "glibdriver.h"
+
+#include "glibselector_p.h"
+
+GLibDriver::GLibDriver(GLibSelectorPrivate *selector, EventLoop *loop, int priority)
+    : m_selector(selector)
+    , m_loop(loop)
+    , m_work(this, selector->context(), priority)
+    , m_idleWork(this, selector->context(), Ranking::idlePriority(priority))
+{
+}
+
+void GLibDriver::setPriority(int priority)
+{
+    m_work.setPriority(priority);
+    m_idleWork.setPriority(Ranking::idlePriority(priority));
+}
+
+bool GLibDriver::prepare(int *timeout)
+{
+    using Phase = ContextIteration::Phase;
+    if (m_selector->iterations().isRunBy(Phase::Preparing)) {
+        m_work.setPollFds({});
+        return false;
+    }
+    m_drives = true;
+    // If the last poll found a source of higher priority ready, nobody has asked for what it found for the loop.
+    takePolled();
+    if (std::exchange(m_isAsleep, false))
+        m_loop->awake();
+
+    WakeUp &wakeUp = m_selector->wakeUp();
+    wakeUp.setPolling(true);
+    const GLibSelectorPrivate::TimePoint now = GLibSelectorPrivate::Clock::now();
+    EventLoop::Demand demand = m_loop->demand();
+    if (!demand.hasIdleWork && !m_selector->hasWork(demand, now)) {
+        m_isAsleep = true;
+        m_loop->aboutToBlock();
+        demand = m_loop->demand();
+    }
+
+    Descriptors &descriptors = m_selector->descriptors();
+    auto limit = Descriptors::Duration::max();
+    m_pollFds.assign(1, {wakeUp.fd(), G_IO_IN, 0});
+    if (demand.descriptors) {
+        descriptors.beginLook();
+        limit = descriptors.checkSet(now);
+        descriptors.flush(Descriptors::Changes::ToSet);
+        const std::vector<GPollFD> &fds = descriptors.pollFds();
+        m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
+    }
+    m_work.setPollFds(m_pollFds);
+    if (m_selector->hasWork(demand, now))
+        return true;
+    if (demand.deadline != EventLoop::Never)
+        limit = std::min(limit, demand.deadline - now);
+    if (limit != Descriptors::Duration::max())
+        *timeout = toMilliseconds(limit);
+    return false;
+}
+
+bool GLibDriver::check()
+{
+    if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
+        return false;
+    m_selector->wakeUp().setPolling(false);
+    takePolled();
+    return m_selector->hasWork(m_loop->demand(), GLibSelectorPrivate::Clock::now());
+}
+
+bool GLibDriver::prepareIdle()
+{
+    return !m_selector->iterations().isRunBy(ContextIteration::Phase::Preparing)
+        && m_loop->demand().hasIdleWork;
+}
+
+void GLibDriver::dispatch()
+{
+    if (!m_drives)
+        return;
+    m_selector->wakeUp().setPolling(false);
+    takePolled();
+    m_isAsleep = false;
+    m_selector->setNow(GLibSelectorPrivate::Clock::now());
+    m_loop->turn();
+}
+
+void GLibDriver::takePolled()
+{
+    m_pollFds.clear();
+    if (!m_work.takePolled(m_pollFds))
+        return;
+    if (m_pollFds.front().revents)
+        m_selector->wakeUp().drain();
+    m_selector->descriptors().note(m_pollFds.data() + 1, m_pollFds.size() - 1);
+}

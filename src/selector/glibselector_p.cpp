@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+
+#include "glibselector_p.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <thread>
+
+#include <poll.h>
+
+using namespace std::chrono_literals;
+
+static_assert(sizeof(GPollFD) == sizeof(pollfd), "GLib documents them to be the same");
+
+namespace {
+
+/// How often the look at the descriptors alone is left out after it found nothing.
+constexpr int QuickLookPause = 8;
+/// How long a poll that fails is followed by a sleep, lest the loop runs at full speed.
+constexpr Descriptors::Duration SleepAfterFailure = 10ms;
+
+bool isAnyReady(const std::vector<GPollFD> &fds, std::size_t count)
+{
+    return std::any_of(fds.begin(), fds.begin() + std::ptrdiff_t(count),
+                       [](const GPollFD &fd) { return fd.revents != 0; });
+}
+
+/// poll(2) with the resolution of the clock.
+int pollFor(std::vector<GPollFD> &fds, Descriptors::Duration timeout)
+{
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
+    timespec limit{};
+    limit.tv_sec = time_t(std::min<std::chrono::seconds::rep>(seconds.count(),
+                                                              std::numeric_limits<time_t>::max()));
+    limit.tv_nsec = long((timeout - seconds).count());
+    return ppoll(reinterpret_cast<pollfd *>(fds.data()), nfds_t(fds.size()),
+                 timeout == Descriptors::Duration::max() ? nullptr : &limit, nullptr);
+}
+
+}
+
+int toMilliseconds(Descriptors::Duration duration)
+{
+    if (duration == Descriptors::Duration::max())
+        return -1;
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+    return int(std::clamp<decltype(ms)>(ms, 0, std::numeric_limits<int>::max()));
+}
+
+GLibSelectorPrivate::GLibSelectorPrivate(GMainContext *context)
+    : m_context(g_main_context_ref(context ? context : g_main_context_default()))
+    , m_ownership(m_context)
+{
+}
+
+GLibSelectorPrivate::~GLibSelectorPrivate()
+{
+    close();
+    g_main_context_unref(m_context);
+}
+
+void GLibSelectorPrivate::close()
+{
+    m_isClosed = true;
+    detach();
+    m_ownership.release();
+    m_descriptors.clear();
+}
+
+std::error_code GLibSelectorPrivate::checkUse() const
+{
+    if (m_isClosed)
+        return std::make_error_code(std::errc::bad_file_descriptor);
+    const GThread *thread = m_thread.load(std::memory_order_relaxed);
+    if (thread && thread != g_thread_self())
+        return std::make_error_code(std::errc::operation_not_permitted);
+    return {};
+}
+
+void GLibSelectorPrivate::bindToThread()
+{
+    m_thread.store(g_thread_self(), std::memory_order_relaxed);
+}
+
+std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)
+{
+    const std::error_code refused = m_descriptors.watch(fd, events);
+    if (!refused)
+        noteChange();
+    return refused;
+}
+
+void GLibSelectorPrivate::noteChange()
+{
+    // A look() asks for the demand after the sources were prepared.
+    if (m_wakeUp.isPolling() && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
+        m_wakeUp.request();
+}
+
+bool GLibSelectorPrivate::hasWork(const EventLoop::Demand &demand, TimePoint now) const
+{
+    return demand.hasWork || m_wakeUp.isRequested()
+        || (demand.descriptors && m_descriptors.hasReady()) || demand.deadline <= now;
+}
+
+GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
+{
+    m_now = Clock::now();
+    if (isSettledWithoutGLib(loop, look))
+        return {};
+
+    const ContextOwnership::Scope owner(m_ownership);
+    ContextIteration iteration(m_context, m_iterations);
+    EventLoop::Demand demand;
+    Result result;
+    std::size_t glibCount = 0;
+    bool isPrepared = false; // one of GLib's sources is ready without a poll
+    bool isGLibReady = false; // ... or may be after it
+    {
+        const PollingScope polling(m_wakeUp);
+        const TimePoint start = m_now;
+        isPrepared = owner.isOwned() && iteration.prepare();
+        demand = loop.demand(); // sources may have changed it while they were prepared
+        if (demand.descriptors) {
+            m_descriptors.beginLook();
+            m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
+        }
+        m_pollFds.clear();
+        std::optional<Duration> glibLimit;
+        if (owner.isOwned())
+            glibLimit = iteration.query(m_pollFds);
+        glibCount = m_pollFds.size();
+
+        Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
+        limit = std::min(limit, glibLimit.value_or(limit));
+        // If the poll may not sleep, it could only find wake-ups. They are known already, and a wake-up of GLib's
+        // is found by a later poll. Its descriptor is polled unless only higher priorities matter.
+        const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
+        const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
+        if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
+            result.error = poll(owner.isOwned(), pollsDescriptors, limit);
+        if (glibLimit)
+            m_now = Clock::now();
+        m_lastLook = m_now;
+        isGLibReady = isAnyReady(m_pollFds, glibCount)
+            || (glibLimit && m_now - start >= *glibLimit - 1ms); // GLib has rounded it up
+    }
+
+    if (owner.isOwned()) {
+        const int lowest = rank(demand);
+        const bool isDispatching = iteration.check(m_pollFds.data(), glibCount);
+        unrank();
+        if (isDispatching) {
+            const bool drove = m_glibDriver && m_glibDriver->suspend();
+            iteration.dispatch();
+            if (m_isClosed)
+                return result;
+            if (m_glibDriver)
+                m_glibDriver->restore(drove);
+        }
+        // GLib does not tell what it has dispatched. If the loop had work, it may have been that alone.
+        result.glibWorked = isDispatching
+            && (lowest == G_MAXINT || isGLibReady || (isPrepared && iteration.priority() <= lowest));
+        m_glibIsIdle = !isGLibReady && !result.glibWorked;
+        if (result.glibWorked)
+            m_now = Clock::now();
+    }
+    if (demand.descriptors) {
+        // What has become ready since is left to the next look, in which GLib's priorities count.
+        if ((result.glibWorked && m_descriptors.hasReady()) || m_descriptors.isChanged())
+            m_descriptors.lookAgain();
+        m_descriptors.finishLook(look.interval == Duration::zero());
+    }
+    return result;
+}
+
+/// Whether a look at GLib is not worth it: it had nothing to do a moment ago, and the loop has work.
+bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look)
+{
+    if (!m_glibIsIdle || m_now - m_lastLook >= look.interval)
+        return false;
+    const EventLoop::Demand demand = loop.demand();
+    if (demand.hasIdleWork || hasWork(demand, m_now))
+        return true;
+    if (!demand.descriptors || !look.mayBlock || m_skipQuickLooks-- > 0)
+        return false;
+    m_descriptors.beginLook();
+    m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
+    m_pollFds = m_descriptors.pollFds();
+    if (m_descriptors.isPolled() && pollFor(m_pollFds, Duration::zero()) > 0)
+        m_descriptors.note(m_pollFds.data(), m_pollFds.size());
+    m_descriptors.finishLook(false);
+    m_skipQuickLooks = m_descriptors.hasReady() ? 0 : QuickLookPause;
+    return m_descriptors.hasReady();
+}
+
+GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Demand &demand, bool mayBlock,
+                                                           bool isOwned)
+{
+    if (!mayBlock || demand.hasIdleWork || hasWork(demand, m_now))
+        return Duration::zero();
+    auto limit = Duration::max();
+    if (demand.descriptors) {
+        limit = m_descriptors.checkSet(m_now);
+        if (m_descriptors.hasReady())
+            return Duration::zero();
+        m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
+    }
+    if (demand.deadline != Never)
+        limit = std::min(limit, demand.deadline - m_now);
+    return isOwned ? limit : std::min(limit, m_ownership.retryInterval(m_now));
+}
+
+/// Polls what is in m_pollFds, and the loop's descriptors.
+std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout)
+{
+    const std::size_t glibCount = m_pollFds.size();
+    if (descriptors) {
+        const std::vector<GPollFD> &fds = m_descriptors.pollFds();
+        m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
+    }
+    m_pollFds.push_back({m_wakeUp.fd(), G_IO_IN, 0});
+
+    const GPollFunc function = isOwned ? g_main_context_get_poll_func(m_context) : g_poll;
+    int count;
+    if (function == g_poll) {
+        count = pollFor(m_pollFds, timeout);
+    } else {
+        // It may run an event loop.
+        std::vector<GPollFD> fds = std::exchange(m_pollFds, {});
+        count = function(fds.data(), guint(fds.size()), toMilliseconds(timeout));
+        m_pollFds = std::move(fds);
+    }
+    const int failure = count < 0 ? errno : 0;
+    if (count < 0) {
+        for (GPollFD &fd : m_pollFds)
+            fd.revents = 0;
+    }
+    if (failure && failure != EINTR)
+        std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
+    if (timeout > Duration::zero())
+        m_now = Clock::now();
+
+    if (m_pollFds.back().revents)
+        m_wakeUp.drain();
+    if (descriptors)
+        m_descriptors.note(m_pollFds.data() + glibCount, m_pollFds.size() - 1 - glibCount);
+    return {failure == EINTR ? 0 : failure, std::generic_category()};
+}
+
+/// Returns the lowest priority that GLib dispatches now.
+int GLibSelectorPrivate::rank(const EventLoop::Demand &demand)
+{
+    if (!m_ranking)
+        return G_MAXINT;
+    m_ranking->set(hasWork(demand, m_now), demand.hasIdleWork);
+    return m_ranking->lowest();
+}
+
+void GLibSelectorPrivate::unrank()
+{
+    if (m_ranking)
+        m_ranking->set(false, false);
+}
+
+void GLibSelectorPrivate::attach(EventLoop *loop, int priority)
+{
+    m_ranking = std::make_unique<Ranking>(m_context, priority);
+    m_glibDriver = std::make_unique<GLibDriver>(this, loop, priority);
+}
+
+void GLibSelectorPrivate::setPriority(int priority)
+{
+    if (!m_ranking)
+        return;
+    m_ranking->setPriority(priority);
+    m_glibDriver->setPriority(priority);
+}
+
+void GLibSelectorPrivate::detach()
+{
+    m_glibDriver.reset();
+    m_ranking.reset();
+}
