@@ -36,6 +36,8 @@ private Q_SLOTS:
     void remainingTimeInsideItsHandlerIsOfTheNextTick();
     void veryLongIntervals_data();
     void veryLongIntervals();
+    void longestInterval_data();
+    void longestInterval();
     void shorterTimerStartedLaterFiresFirst();
     void objectDeletedWithRunningTimers();
     void cannotBeChangedFromAnotherThread();
@@ -311,6 +313,30 @@ void tst_Timers::remainingTimeInsideItsHandlerIsOfTheNextTick()
     // More than once only where the machine lost a whole interval in between.
     QVERIFY(runUntil([&] { return remaining > 0; }));
     QVERIFY(remaining <= 20);
+}
+
+void tst_Timers::longestInterval_data()
+{
+    veryLongIntervals_data();
+}
+
+void tst_Timers::longestInterval()
+{
+    QFETCH(Qt::TimerType, type);
+    TimerObject object;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+    const int longest = object.startTimer(std::chrono::nanoseconds::max(), type);
+#else
+    const int longest = dispatcher()->registerTimer(std::numeric_limits<qint64>::max(), type, &object);
+#endif
+    // Qt 6.4's dispatchers take it for one that has passed.
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
+        QVERIFY(dispatcher()->remainingTime(longest) > 24 * 3600 * 1000);
+    object.startTimer(5, Qt::PreciseTimer);
+    QVERIFY(runUntil([&] { return object.fired.size() >= 3; }));
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
+        QCOMPARE(object.fired.count(longest), 0);
+    QVERIFY(dispatcher()->unregisterTimers(&object));
 }
 
 void tst_Timers::veryLongIntervals_data()

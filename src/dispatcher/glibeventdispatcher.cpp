@@ -9,6 +9,9 @@
 #include <QtCore/QSocketNotifier>
 #include <QtCore/QThread>
 
+#include <algorithm>
+#include <limits>
+
 GLibEventDispatcher::GLibEventDispatcher(QObject *parent)
     : GLibEventDispatcher(nullptr, parent)
 {
@@ -105,10 +108,20 @@ GLibEventDispatcher::Duration GLibEventDispatcher::remainingTime(Qt::TimerId tim
 
 #else
 
+namespace {
+int toInt(std::chrono::milliseconds duration)
+{
+    using Rep = std::chrono::milliseconds::rep;
+    return int(std::min(duration.count(), Rep(std::numeric_limits<int>::max())));
+}
+}
+
 void GLibEventDispatcher::registerTimer(int timerId, qint64 interval, Qt::TimerType timerType,
                                         QObject *object)
 {
-    d->addTimer(timerId, std::chrono::milliseconds(interval), timerType, object);
+    // Longer ones, of 292 years and more, would overflow the clock.
+    constexpr auto Longest = std::chrono::floor<std::chrono::milliseconds>(TimerQueue::Duration::max());
+    d->addTimer(timerId, std::min(std::chrono::milliseconds(interval), Longest), timerType, object);
 }
 
 bool GLibEventDispatcher::unregisterTimer(int timerId)
@@ -121,8 +134,8 @@ QList<GLibEventDispatcher::TimerInfo> GLibEventDispatcher::registeredTimers(QObj
     using std::chrono::milliseconds;
     QList<TimerInfo> list;
     for (const TimerQueue::Info &info : d->timersOf(object)) {
-        const auto interval = std::chrono::duration_cast<milliseconds>(info.interval);
-        list.append(TimerInfo(info.id, int(interval.count()), Qt::TimerType(info.accuracy)));
+        const auto interval = std::chrono::floor<milliseconds>(info.interval);
+        list.append(TimerInfo(info.id, toInt(interval), Qt::TimerType(info.accuracy)));
     }
     return list;
 }
@@ -130,7 +143,7 @@ QList<GLibEventDispatcher::TimerInfo> GLibEventDispatcher::registeredTimers(QObj
 int GLibEventDispatcher::remainingTime(int timerId)
 {
     const auto remaining = d->remaining(timerId);
-    return remaining ? int(std::chrono::ceil<std::chrono::milliseconds>(*remaining).count()) : -1;
+    return remaining ? toInt(std::chrono::ceil<std::chrono::milliseconds>(*remaining)) : -1;
 }
 
 #endif

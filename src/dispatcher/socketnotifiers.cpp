@@ -44,7 +44,7 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
     place = notifier;
 
     if (m_selector->watch(fd, notifiers.events())) {
-        m_refused.push_back(notifier);
+        m_invalid.push_back(notifier);
         m_selector->wakeUp().request();
         return;
     }
@@ -58,7 +58,7 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
 
 void SocketNotifiers::remove(QSocketNotifier *notifier)
 {
-    m_refused.erase(std::remove(m_refused.begin(), m_refused.end(), notifier), m_refused.end());
+    m_invalid.erase(std::remove(m_invalid.begin(), m_invalid.end(), notifier), m_invalid.end());
     const int fd = int(notifier->socket());
     const auto type = std::size_t(notifier->type());
     if (std::size_t(fd) >= m_notifiers.size())
@@ -85,11 +85,11 @@ GLibSelector::Events SocketNotifiers::Notifiers::events() const
 
 int SocketNotifiers::activate()
 {
-    while (!m_refused.empty()) {
-        QSocketNotifier *const refused = m_refused.back();
-        m_refused.pop_back();
-        warnOfInvalid(refused);
-        refused->setEnabled(false);
+    while (!m_invalid.empty()) {
+        QSocketNotifier *const invalid = m_invalid.back();
+        m_invalid.pop_back();
+        warnOfInvalid(invalid);
+        invalid->setEnabled(false);
     }
     QEvent event(QEvent::SockAct); // one for all, as in Qt
     int activated = 0;

@@ -39,7 +39,7 @@ private:
 
     GLibSelectorPrivate *const m_selector;
     std::vector<Notifiers> m_notifiers; // by descriptor number
-    std::vector<QSocketNotifier *> m_refused; // to be disabled: their descriptors were never open
+    std::vector<QSocketNotifier *> m_invalid; // to be disabled: their descriptors were never open
 };
 
 #endif

@@ -13,12 +13,12 @@ namespace {
 
 /// A look costs a polled descriptor some 40 ns, and moving it to the epoll set ten times that.
 constexpr std::uint32_t LooksBeforeMove = 8;
-/// epoll costs a descriptor four times what poll(2) does in each look in which it is ready. So poll is cheaper for one
-/// that is ready in every second look. LongStreak makes up for the two system calls of moving it there and back.
+/// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is ready. So
+/// poll is cheaper for one that is ready in every second look. That many looks make up for moving it.
 constexpr std::uint32_t LongestRest = 2; // looks from one readiness to the next
-constexpr int LongStreak = 16;
-/// After epoll has refused a descriptor, for want of memory or watches perhaps: looks before it is asked again.
-constexpr std::uint32_t LooksAfterRefusal = 256;
+constexpr int ReadyLooksBeforePolling = 16;
+/// After epoll has failed for want of memory, watches or descriptors: looks before it is asked again.
+constexpr std::uint32_t LooksAfterFailure = 256;
 /// How many descriptors one checkSet() asks for: some 20 us of system calls.
 constexpr std::size_t CheckStep = 64;
 /// The time between two steps, in multiples of what a step costs.
@@ -154,7 +154,7 @@ void Descriptors::moveToSet(int fd, Watch &watch)
     if (!m_usesEpoll || !isLevelTriggered(fd, watch))
         return;
     if (!m_set.open()) {
-        m_nextMove = m_look + LooksAfterRefusal;
+        m_nextMove = m_look + LooksAfterFailure;
         return;
     }
     int error = watch.armed ? m_set.modify(fd, watch.wanted, watch.token)
@@ -179,7 +179,7 @@ void Descriptors::moveToSet(int fd, Watch &watch)
     else if (error == EPERM)
         watch.type = FileType::Other;
     else
-        m_nextMove = m_look + LooksAfterRefusal;
+        m_nextMove = m_look + LooksAfterFailure;
 }
 
 /// Forgets the set; all that was in it is polled. Closing it first makes sure that there is a descriptor for the next.
@@ -305,10 +305,10 @@ void Descriptors::fetchFromSet()
         const Events events = readyEvents(report.events, reported.wanted);
         if (!events)
             continue;
-        reported.streak = isIdle(reported) ? 1 : std::uint8_t(reported.streak + 1);
+        reported.readyLooks = isIdle(reported) ? 1 : std::uint8_t(reported.readyLooks + 1);
         found(report.fd, reported, events);
-        if (reported.streak >= LongStreak) {
-            reported.streak = 0;
+        if (reported.readyLooks >= ReadyLooksBeforePolling) {
+            reported.readyLooks = 0;
             disarm(report.fd, reported);
             poll(report.fd, reported);
         }

@@ -106,7 +106,7 @@ private:
         std::uint8_t wanted = 0;
         std::uint8_t armed = 0; // the events that the set was given; 0: not in the set
         std::uint8_t ready = 0; // found, and not taken
-        std::uint8_t streak = 0; // looks in which it was ready, in a row or nearly so
+        std::uint8_t readyLooks = 0; // in which it was ready, in a row or nearly so
         FileType type = FileType::Unknown;
         bool isPending = false; // is in m_pending
         bool wasRemoved = false; // and added again, since it was last given to the set
@@ -137,7 +137,7 @@ private:
     bool m_setIsReady = false; // was found so, and nothing was fetched yet
     bool m_setIsStale = false; // reports files that cannot be removed from it
     std::uint32_t m_look = 0;
-    std::uint32_t m_nextMove = 0; // the look in which epoll may be asked again after it has refused something
+    std::uint32_t m_nextMove = 0; // the look in which epoll may be asked again after it has failed
 
     std::vector<int> m_found; // numbers with results, and some that have none any more
     std::size_t m_nextFound = 0;

@@ -22,8 +22,8 @@ public:
     };
     virtual Demand demand() = 0;
 
-    // The functions below are called only while a loop of GLib's runs the context: a g_main_loop_run() outside of
-    // everything or in a callback, a g_application_run(), a modal dialog of GTK's.
+    // The functions below are called only while somebody else iterates the context: a g_main_loop_run() outside of
+    // everything or in a callback, a g_application_run(), a modal GTK dialog.
 
     /// There is work, or a descriptor is ready.
     virtual void turn() { }

@@ -48,8 +48,8 @@ GMainContext *GLibSelector::context() const
 
 std::error_code GLibSelector::add(int fd, Events events, void *data)
 {
-    if (const std::error_code refused = d->checkUse())
-        return refused;
+    if (const std::error_code failure = d->checkUse())
+        return failure;
     d->bindToThread();
     if (fd < 0)
         return error(std::errc::bad_file_descriptor);
@@ -60,8 +60,8 @@ std::error_code GLibSelector::add(int fd, Events events, void *data)
 
 std::error_code GLibSelector::modify(int fd, Events events, void *data)
 {
-    if (const std::error_code refused = d->checkUse())
-        return refused;
+    if (const std::error_code failure = d->checkUse())
+        return failure;
     if (fd < 0)
         return error(std::errc::bad_file_descriptor);
     if (!d->m_descriptors.watched(fd))
@@ -71,8 +71,8 @@ std::error_code GLibSelector::modify(int fd, Events events, void *data)
 
 std::error_code GLibSelector::remove(int fd)
 {
-    if (const std::error_code refused = d->checkUse())
-        return refused;
+    if (const std::error_code failure = d->checkUse())
+        return failure;
     if (fd < 0)
         return error(std::errc::bad_file_descriptor);
     if (!d->m_descriptors.watched(fd))
@@ -101,8 +101,8 @@ std::vector<GLibSelector::Descriptor> GLibSelector::descriptors() const
 
 std::error_code GLibSelector::select(std::optional<Duration> timeout)
 {
-    if (const std::error_code refused = d->checkUse())
-        return refused;
+    if (const std::error_code failure = d->checkUse())
+        return failure;
     d->bindToThread();
 
     GLibSelectorPrivate::Look look;
@@ -111,13 +111,13 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
         ? after(GLibSelectorPrivate::Clock::now(), *timeout)
         : GLibSelectorPrivate::Never;
     Selection selection(deadline);
-    std::error_code failure;
+    std::error_code pollFailure;
     do {
-        failure = d->look(selection, look).error;
-    } while (look.mayBlock && !failure && !d->m_isClosed && !d->m_descriptors.hasReady()
+        pollFailure = d->look(selection, look).error;
+    } while (look.mayBlock && !pollFailure && !d->m_isClosed && !d->m_descriptors.hasReady()
              && !d->m_wakeUp.isRequested() && GLibSelectorPrivate::Clock::now() < deadline);
     d->m_wakeUp.take();
-    return failure;
+    return pollFailure;
 }
 
 std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()
@@ -146,8 +146,8 @@ std::error_code GLibSelectorPrivate::tryWatch(int fd, GLibSelector::Events event
         return error(std::errc::invalid_argument);
     if (const std::error_code closed = checkOpen(fd))
         return closed;
-    if (const std::error_code refused = watch(fd, events))
-        return refused;
+    if (const std::error_code failure = watch(fd, events))
+        return failure;
     if (std::size_t(fd) >= m_data.size())
         m_data.resize(std::size_t(fd) + 1);
     m_data[std::size_t(fd)] = data;

@@ -37,13 +37,13 @@ class GLibSelectorPrivate;
  *
  * A descriptor should be removed before it is closed. One that is closed all the same is reported
  * once with `Invalid` and forgotten; if its number has been reused by then, the new file is waited
- * for instead, as poll(2) would. It is found out at the latest before the selector next waits
- * without a limit. Nothing can tell while a wait is already running, so a thread that
- * closes another thread's descriptor has to wake it up.
+ * for instead, as poll(2) would. With few descriptors, it is found out before the selector next waits
+ * without a limit; each wait looks for 64 of those that have been idle for long. Nothing can tell
+ * while a wait is already running, so a thread that closes another thread's descriptor has to wake it up.
  *
  * A selector belongs to the thread that first adds a descriptor to it or waits on it. Of all
- * functions only wakeUp() may be called from another thread; the others answer
- * `std::errc::operation_not_permitted` there, or an empty result. After close() they answer
+ * functions only wakeUp() may be called from another thread; the others return
+ * `std::errc::operation_not_permitted` there, or an empty result. After close() they return
  * `std::errc::bad_file_descriptor`.
  */
 class GLIBEVENTDISPATCHER_EXPORT GLibSelector
@@ -56,7 +56,7 @@ public:
         Read = G_IO_IN,
         Exception = G_IO_PRI,
         Write = G_IO_OUT,
-        Invalid = G_IO_NVAL, ///< Only in answers: the descriptor was closed and is forgotten now.
+        Invalid = G_IO_NVAL, ///< Only in results: the descriptor was closed, and is forgotten now.
     };
     using Events = unsigned; ///< Any of Event, or'ed.
 
@@ -104,7 +104,8 @@ public:
      * Waits until a descriptor is ready or wakeUp() is called, and at most for @p timeout: without a
      * value for as long as it takes; zero or less looks once and returns. It never returns before
      * the time has passed, and a signal does not end it. Results are then fetched with
-     * takeReady(); those of an earlier select() that were not taken are found again.
+     * takeReady(); those of an earlier select() that were not taken are found again. If the descriptors
+     * cannot be polled, the kernel's error is returned, 10 ms later at the earliest if it might have waited.
      *
      * Dispatches the sources of the context meanwhile. If another thread owns the context, its sources are that
      * thread's business: only the descriptors are waited for, until the context becomes free.

@@ -85,10 +85,10 @@ void GLibSelectorPrivate::bindToThread()
 
 std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)
 {
-    const std::error_code refused = m_descriptors.watch(fd, events);
-    if (!refused)
+    const std::error_code failure = m_descriptors.watch(fd, events);
+    if (!failure)
         noteChange();
-    return refused;
+    return failure;
 }
 
 void GLibSelectorPrivate::noteChange()
@@ -134,8 +134,9 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
 
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
         limit = std::min(limit, glibLimit.value_or(limit));
-        // If the poll may not sleep, it could only find wake-ups. They are known already, and a wake-up of GLib's
-        // is found by a later poll. Its descriptor is polled unless only higher priorities matter.
+        // A poll that neither sleeps nor looks at descriptors could only find wake-ups. The loop's are known without
+        // it, and the context's are left to a later poll: their descriptor is the one that query() always
+        // returns, unless only higher priorities matter.
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)

@@ -74,7 +74,7 @@ public:
     /// To be called when something has changed that a poll, if it is being prepared, was not told of.
     void noteChange();
 
-    /// Ranks the work of @p loop among GLib's sources, and serves it while a loop of GLib's runs.
+    /// Ranks the work of @p loop among GLib's sources, and serves it while a GLib loop runs.
     void attach(EventLoop *loop, int priority);
     void setPriority(int priority);
     void detach();
