@@ -3,19 +3,17 @@
 #ifndef TIMERQUEUE_H
 #define TIMERQUEUE_H
 
-#include "deadlineheap.h"
-#include "hashchains.h"
+#include "timerheap.h"
+#include "timerpool.h"
+#include "timertables.h"
 
-#include <chrono>
-#include <cstdint>
 #include <optional>
-#include <vector>
 
 /**
  * Timers, and when they are due. It has no clock of its own: the time is told.
  *
- * A timer ticks on a grid: tick k is due at start + k * interval, however late tick k-1 fired; ticks
- * that were missed entirely are left out. Its accuracy gives each tick a window around that
+ * A timer ticks on a grid: tick k is due at start + k * interval, however late tick k-1 fired;
+ * ticks that were missed entirely are left out. Its accuracy gives each tick a window around that
  * time. Who waits until wakeTime(), the earliest end of a window, and then fires every timer whose
  * window has begun, wakes up as rarely as is possible without breaking a window.
  *
@@ -27,32 +25,31 @@
  *     queue.finish(*tick);
  * }
  * @endcode
- * Between take() and finish() a timer is not due again, so it cannot recur in itself; the others can,
- * by a collect() and take() from within. All times are those of std::chrono::steady_clock.
+ * Between take() and finish() a timer is not due again, so it cannot recur in itself; the others
+ * can, by a collect() and take() from within. All times are those of std::chrono::steady_clock.
  */
-class TimerQueue
-{
+class TimerQueue {
 public:
     using Clock = std::chrono::steady_clock;
-    using TimePoint = Clock::time_point;
-    using Duration = std::chrono::nanoseconds;
+    using TimePoint = TimerData::TimePoint;
+    using Duration = TimerData::Duration;
+
+    TimerQueue() = default;
+    TimerQueue(const TimerQueue &) = delete; // Its parts refer to each other.
+    TimerQueue &operator=(const TimerQueue &) = delete;
 
     /// How far from its time a tick may fire; the values are those of Qt::TimerType.
-    enum class Accuracy {
-        Precise, ///< Not before it.
-        Coarse, ///< 5 % of the interval, at most 500 ms; none for 20 ms and less.
-        VeryCoarse, ///< 500 ms, but at most a quarter of the interval.
-    };
+    /// Precise: not before it. Coarse: 5 % of the interval, at most 500 ms; none for 20 ms and
+    /// less. VeryCoarse: 500 ms, but at most a quarter of the interval.
+    using Accuracy = TimerData::Accuracy;
 
-    struct Info
-    {
+    struct Info {
         int id;
         Duration interval;
         Accuracy accuracy;
     };
 
-    struct Tick
-    {
+    struct Tick {
         int id;
         void *owner;
         Duration interval;
@@ -66,7 +63,7 @@ public:
     bool remove(int id);
     bool removeAll(void *owner);
 
-    bool contains(int id) const { return find(id) != None; }
+    bool contains(int id) const { return m_ids.find(id) != TimerData::None; }
     /// In the order in which they were started.
     std::vector<Info> timersOf(void *owner) const;
     /// When the next tick of @p id is due, the middle of its window.
@@ -77,59 +74,47 @@ public:
     /// Whether a timer of interval zero is there that is not being fired.
     bool hasZeroTimers() const { return !m_zero.empty(); }
 
-    /// Makes take() yield the timers whose window has begun at @p now, by the time at which they are
-    /// due, and then those of interval zero; and those that an earlier collect() has left over.
+    /// Makes take() yield the timers whose window has begun at @p now, by the time at which they
+    /// are due, and then those of interval zero; and those that an earlier collect() has left over.
     void collect(TimePoint now);
     std::optional<Tick> take();
     /// Schedules the tick after one that take() yielded, unless the timer was removed since.
     void finish(const Tick &tick);
 
 private:
-    using Index = HashChains::Item;
-    static constexpr Index None = HashChains::None;
+    using Index = TimerData::Index;
+    using State = TimerData::State;
 
-    enum class State : std::uint8_t { Free, Waiting, Zero, Collected, Firing };
-
-    struct Timer
-    {
-        TimePoint due;
-        Duration interval;
-        Duration tolerance;
-        void *owner;
-        std::uint64_t serial;
-        int id;
-        Index position; // in m_zero; or the next of the free ones
-        Accuracy accuracy;
-        State state = State::Free;
-    };
-
-    struct Collected
-    {
-        TimePoint due;
+    /// Of a timer that collect() has found. It is void if the timer was removed since.
+    struct Collected {
+        TimePoint due; // the end of the clock for a zero timer
         std::uint64_t serial;
         Index timer;
     };
 
-    Index find(int id) const;
-    std::vector<Index> findAll(void *owner) const;
-    Index allocate();
-    void release(Index index);
     void schedule(Index index);
     void unschedule(Index index);
-    bool isLeft(const Collected &collected) const;
+    void release(Index index);
+    void collect(Index index);
+    bool isValid(const Collected &collected) const;
 
-    std::vector<Timer> m_timers;
-    Index m_free = None;
+    TimerPool m_timers;
+    TimerIds m_ids{ m_timers };
+    TimerOwners m_owners{ m_timers };
     std::uint64_t m_serial = 0;
-    HashChains m_byId;
-    HashChains m_byOwner;
 
-    DeadlineHeap m_begins; // of windows
-    DeadlineHeap m_ends;
+    using BeginHeap = TimerHeap<&TimerData::windowBegin, &TimerData::position>;
+    using EndHeap = TimerHeap<&TimerData::windowEnd, &TimerData::endPosition>;
+    BeginHeap m_punctual{
+        m_timers
+    }; // timers without tolerance, whose windows begin and end at once
+    BeginHeap m_begins{ m_timers }; // all other timers but the zero timers
+    EndHeap m_ends{ m_timers }; // the same timers as in m_begins
     std::vector<Index> m_zero;
 
-    std::vector<Collected> m_collected;
-    std::size_t m_taken = 0; // of m_collected
+    std::vector<Collected> m_collected; // those before m_taken were taken
+    std::size_t m_taken = 0;
+    std::size_t m_left = 0; // how many of m_collected can still be taken
     TimePoint m_now; // of the last collect()
 };
 
