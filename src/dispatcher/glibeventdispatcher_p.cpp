@@ -141,18 +141,20 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     Q_EMIT q->awake();
 
     Turn turn;
+    // What a wake-up is for is looked at from here on; one that is requested later counts again.
+    const bool endedLastWait = std::exchange(waitEndedByWakeUp, false);
     const bool wasWoken = selector.load()->wakeUp().take();
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {
-        const std::optional<Turn> waited = wait(turnFlags, wasWoken);
+        const std::optional<Turn> waited = wait(turnFlags, wasWoken, endedLastWait);
         if (!waited)
             return turn;
         turn = *waited;
     } else if (includesNotifiers(turnFlags)) {
         selector.load()->descriptors().finishLook(false);
     }
-    turn.hadWork |= wasWoken || hadWindowEvents;
+    turn.hadWork |= wasWoken || endedLastWait || hadWindowEvents;
 
     TimerQueue::TimePoint now = selector.load()->now();
     if (includesNotifiers(turnFlags) && notifiers->activate() > 0) {
@@ -180,11 +182,11 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
 }
 
 /// Returns nothing if it was interrupted before.
-std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
+std::optional<GLibEventDispatcherPrivate::Turn>
+GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastWait)
 {
     GLibSelectorPrivate *const waiting = selector;
     const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
-    const bool endedLast = std::exchange(waitEndedByWakeUp, false);
     const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
         && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
     if (mayWait)
@@ -195,18 +197,18 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
     // A wake-up makes processEvents() return, even if its events have just been sent. But a running loop needs no turn
     // without a wait for a wake-up that has ended the wait of its last turn.
     GLibSelectorPrivate::Look look;
-    look.mayBlock = mayWait && !(wasWoken && !(isRunningLoop && endedLast));
+    look.mayBlock = mayWait && !wasWoken && (isRunningLoop || !endedLastWait);
     if (isRunningLoop)
         look.interval = LookInterval;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
     reportOwnership();
     reportFailure(result.error);
 
-    waitEndedByWakeUp = waiting->wakeUp().isRequested();
+    waitEndedByWakeUp = waiting->wakeUp().take();
     Turn turn;
     turn.waited = look.mayBlock;
     turn.hadWork = result.glibWorked || waitEndedByWakeUp;
-    turn.hadNoReason = look.mayBlock && !result.glibWorked && !waiting->hasWork(demand(), waiting->now())
+    turn.hadNoReason = look.mayBlock && !turn.hadWork && !waiting->hasWork(demand(), waiting->now())
         && !demand().hasIdleWork;
     return turn;
 }
@@ -217,7 +219,7 @@ EventLoop::Demand GLibEventDispatcherPrivate::demand()
     demand.descriptors = includesNotifiers(flags);
     // A turn of a nested loop leaves what must not be sent there, such as deferred deletes, and nobody announces that a
     // second time.
-    demand.hasWork = lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
+    demand.hasWork = waitEndedByWakeUp || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
     if (includesTimers(flags)) {
         demand.hasIdleWork = timers.hasZeroTimers();
         demand.deadline = timers.wakeTime().value_or(Never);

@@ -69,7 +69,7 @@ private:
 
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
-    std::optional<Turn> wait(Flags flags, bool wasWoken);
+    std::optional<Turn> wait(Flags flags, bool wasWoken, bool endedLastWait);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
     bool isForeign(const char *function, const QObject *object) const;
@@ -79,7 +79,7 @@ private:
     Flags flags; // of the innermost processEvents() that is running
     int level = 0; // how many of them are
     int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
-    bool waitEndedByWakeUp = false; // and nobody has looked yet at what it is for
+    bool waitEndedByWakeUp = false; // and no turn has looked yet at what it is for
     bool reportedForeignOwner = false;
     bool reportedFailure = false;
 };
