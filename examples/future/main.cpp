@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     QTimer::singleShot(3000, &app, [&line] { line.cancel(); });
 
     line.then(&app, [](const QByteArray &text) { qInfo("read: %s", text.constData()); })
-        .onCanceled(&app, [] { qInfo("cancelled"); }) // before onFailed(), which would hide it
+        .onCanceled(&app, [] { qInfo("cancelled"); }) // first: onFailed() of Qt 6.4 hides it
         .onFailed(&app, [](const std::exception &error) { qWarning("failed: %s", error.what()); })
         .then(&app, [] { QCoreApplication::quit(); });
     return app.exec();
