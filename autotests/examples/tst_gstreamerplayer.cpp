@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include <QtTest/QtTest>
+#include "exampleprocess.h"
 
 #include <csignal>
 #include <cstdlib>
@@ -9,50 +9,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-/// Runs the player, away from the audio devices and the display of this machine.
-class PlayerProcess : public QProcess
+struct PlayerProcess : ExampleProcess
 {
-public:
     explicit PlayerProcess(const QStringList &arguments)
+        : ExampleProcess(QStringLiteral("gstreamer-player"), arguments)
     {
-        setProgram(QStringLiteral(GSTREAMER_PLAYER));
-        setArguments(arguments);
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(QStringLiteral("QT_NO_GLIB"), QStringLiteral("1"));
-        environment.remove(QStringLiteral("DISPLAY"));
-        environment.remove(QStringLiteral("WAYLAND_DISPLAY"));
-        environment.insert(QStringLiteral("GST_PLUGIN_FEATURE_RANK"), noAudioSinks());
-        setProcessEnvironment(environment);
-    }
-
-    ~PlayerProcess() override
-    {
-        kill();
-        waitForFinished();
-    }
-
-    static QString noAudioSinks()
-    {
-        QStringList ranks;
-        for (const char *sink : {"alsasink", "jackaudiosink", "openalsink", "oss4sink", "osssink",
-                                 "pipewiresink", "pulsesink"})
-            ranks.append(QLatin1String(sink) + QStringLiteral(":NONE"));
-        return ranks.join(u',');
-    }
-
-    void setVariable(const QString &name, const QString &value)
-    {
-        QProcessEnvironment environment = processEnvironment();
-        environment.insert(name, value);
-        setProcessEnvironment(environment);
-    }
-
-    /// Whether it ends by itself, of its own will.
-    bool ends()
-    {
-        // Not waitForFinished(), which would leave the player's terminal unread.
-        return QTest::qWaitFor([this] { return state() == NotRunning; }, 30000)
-            && exitStatus() == NormalExit;
     }
 };
 
@@ -346,7 +307,7 @@ void tst_GStreamerPlayer::failures_data()
                                    QByteArray("PK\x03\x04\x14\0\0\0\x08\0", 10) + noise);
     const QStringList none;
     const QStringList noDecoders(QStringLiteral("GST_PLUGIN_FEATURE_RANK=")
-                                 + PlayerProcess::noAudioSinks()
+                                 + ExampleProcess::noAudioSinks()
                                  + QStringLiteral(",theoradec:NONE,avdec_theora:NONE"
                                                   ",vorbisdec:NONE,avdec_vorbis:NONE"));
     const QStringList noPlugins{QStringLiteral("GST_PLUGIN_SYSTEM_PATH_1_0=") + missing,
@@ -402,7 +363,7 @@ void tst_GStreamerPlayer::whatCanBeDecodedIsPlayed()
 {
     PlayerProcess player({m_sample});
     player.setVariable(QStringLiteral("GST_PLUGIN_FEATURE_RANK"),
-                       PlayerProcess::noAudioSinks()
+                       ExampleProcess::noAudioSinks()
                            + QStringLiteral(",theoradec:NONE,avdec_theora:NONE"));
     player.start();
     QByteArray output;

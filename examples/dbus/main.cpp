@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-// One thread that offers a GDBus service and calls it through QtDBus, on a bus of its own. To build
-// it outside of this project:
-//
-//     find_package(GLibEventDispatcher REQUIRED)
-//     find_package(Qt6 REQUIRED COMPONENTS DBus)
-//     find_package(PkgConfig REQUIRED)
-//     pkg_check_modules(GIO REQUIRED IMPORTED_TARGET gio-2.0)
-//     add_executable(dbus-example main.cpp)
-//     target_link_libraries(dbus-example
-//         PRIVATE GLibEventDispatcher::GLibEventDispatcher Qt6::DBus PkgConfig::GIO)
+/*
+One thread that offers a GDBus service and calls it through QtDBus, on a bus of its own.
+
+    c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o dbus-example main.cpp \
+        $(pkg-config --cflags --libs glibeventdispatcher Qt6DBus gio-2.0)
+
+QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+other cure is to include GIO's headers before Qt's.
+*/
 
 #include <GLibEventDispatcher>
 

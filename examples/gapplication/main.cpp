@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-// A GApplication whose main loop is GLib's: QCoreApplication::exec() is never called. A QTcpServer
-// and a QTimer live in it all the same, and talk to a client of GIO's. To build it outside of this
-// project:
-//
-//     find_package(GLibEventDispatcher REQUIRED)
-//     find_package(Qt6 REQUIRED COMPONENTS Network)
-//     find_package(PkgConfig REQUIRED)
-//     pkg_check_modules(GIO REQUIRED IMPORTED_TARGET gio-2.0)
-//     add_executable(gapplication main.cpp)
-//     target_link_libraries(gapplication
-//         PRIVATE GLibEventDispatcher::GLibEventDispatcher Qt6::Network PkgConfig::GIO)
+/*
+A GApplication whose main loop is GLib's: QCoreApplication::exec() is never called. A QTcpServer and a
+QTimer live in it all the same, and talk to a client of GIO's.
+
+    c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o gapplication main.cpp \
+        $(pkg-config --cflags --libs glibeventdispatcher Qt6Network gio-2.0)
+
+QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+other cure is to include GIO's headers before Qt's.
+*/
 
 #include <GLibEventDispatcher>
 

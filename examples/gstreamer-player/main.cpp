@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// A console player. GStreamer's bus messages come through GLib, the progress bar and the keys
-// through Qt, all in one thread. To build it outside of this project, either with CMake
-//
-//     find_package(GLibEventDispatcher REQUIRED)
-//     find_package(PkgConfig REQUIRED)
-//     pkg_check_modules(GSTREAMER REQUIRED IMPORTED_TARGET gstreamer-1.0)
-//     add_executable(gstreamer-player main.cpp)
-//     target_link_libraries(gstreamer-player
-//         PRIVATE GLibEventDispatcher::GLibEventDispatcher PkgConfig::GSTREAMER)
-//
-// or by hand, in one line
-//
-//     c++ -std=c++17 -fPIC -o gstreamer-player main.cpp
-//         $(pkg-config --cflags --libs glibeventdispatcher Qt6Core gstreamer-1.0)
+/*
+A console player. GStreamer's bus messages come through GLib, the progress bar and the keys through
+Qt, all in one thread. It is a whole program, and long; ../gstreamer-bus has the thirty lines that
+matter.
+
+    c++ -std=c++17 -fPIC -o gstreamer-player main.cpp \
+        $(pkg-config --cflags --libs glibeventdispatcher gstreamer-1.0)
+*/
 
 #include <GLibEventDispatcher>
 

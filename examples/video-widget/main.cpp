@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// A window that shows a video: `video-widget [FILE]`, or drop a file on it. GStreamer's bus messages
-// come through GLib, everything else through Qt, in one thread.
+/*
+A window that shows a video: `video-widget [FILE]`, or drop a file on it. GStreamer's bus messages
+come through GLib, everything else through Qt, in one thread.
+
+    c++ -std=c++17 -fPIC -o video-widget main.cpp \
+        $(pkg-config --cflags --libs glibeventdispatcher Qt6Widgets gstreamer-app-1.0)
+*/
 
 #include <GLibEventDispatcher>
 

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
 
-// A QThread with a GLib context of its own: GIO's asynchronous calls that are started in it complete
-// in it, and the main thread hears of them through signals. To build it outside of this project:
-//
-//     find_package(GLibEventDispatcher REQUIRED)
-//     find_package(PkgConfig REQUIRED)
-//     pkg_check_modules(GIO REQUIRED IMPORTED_TARGET gio-2.0)
-//     add_executable(worker-thread main.cpp)
-//     set_target_properties(worker-thread PROPERTIES AUTOMOC ON)
-//     target_link_libraries(worker-thread
-//         PRIVATE GLibEventDispatcher::GLibEventDispatcher PkgConfig::GIO)
+/*
+A QThread with a GLib context of its own: GIO's asynchronous calls that are started in it complete in
+it, and the main thread hears of them through signals. This is its CMakeLists.txt elsewhere:
+
+    cmake_minimum_required(VERSION 3.22)
+    project(worker-thread LANGUAGES CXX)
+    find_package(GLibEventDispatcher REQUIRED)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(GIO REQUIRED IMPORTED_TARGET gio-2.0)
+    set(CMAKE_AUTOMOC ON)
+    add_executable(worker-thread main.cpp)
+    target_compile_definitions(worker-thread PRIVATE QT_NO_KEYWORDS)
+    target_link_libraries(worker-thread
+        PRIVATE GLibEventDispatcher::GLibEventDispatcher PkgConfig::GIO)
+
+QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+other cure is to include GIO's headers before Qt's.
+*/
 
 #include <GLibEventDispatcher>
 
