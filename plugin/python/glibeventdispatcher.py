@@ -101,7 +101,7 @@ def _load_library():
     try:
         return ctypes.CDLL(_LIBRARY, os.RTLD_NOW)
     except OSError as error:
-        raise OSError(f"{error} (looked beside {folder} and where the dynamic linker does)") from None
+        raise OSError(f"{error} (and it is not in {folder})") from None
 
 
 def _copies_of_qt():
