@@ -194,7 +194,7 @@ app.exec()
         modules.mkdir(parents=True)
         shutil.copy(SOURCE_FOLDER / "plugin/python/glibeventdispatcher.py", modules)
         self.check(f"OSError: {LIBRARY.name}: cannot open shared object file: No such file or directory "
-                   f"(and it is not in {self.folder}/lib)\nFalse\nQt\n",
+                   f"(and there is none in {self.folder}/lib)\nFalse\nQt\n",
                    "import BINDING.QtCore\n"
                    "import glibeventdispatcher\n" + FAILING_INSTALL + SHORT_LOOP,
                    LD_LIBRARY_PATH=None, PYTHONPATH=str(modules))
@@ -202,7 +202,7 @@ app.exec()
     def test_library_that_does_not_load(self):
         (self.folder / LIBRARY.name).write_text("not a library")
         self.check(f"OSError: {self.folder / LIBRARY.name}: file too short "
-                   f"(and it is not in {SOURCE_FOLDER})\nFalse\n",
+                   f"(and there is none in {SOURCE_FOLDER})\nFalse\n",
                    "import BINDING.QtCore\n"
                    "import glibeventdispatcher\n" + FAILING_INSTALL, LD_LIBRARY_PATH=str(self.folder))
 

@@ -65,25 +65,24 @@ def is_active():
     """Whether the event dispatcher of this thread is a GLibEventDispatcher, whoever installed it."""
     qt_core = _loaded_qt_core()
     dispatcher = qt_core and qt_core.QAbstractEventDispatcher.instance()
-    return bool(dispatcher) and dispatcher.metaObject().className() == "GLibEventDispatcher"
+    return dispatcher is not None and dispatcher.metaObject().className() == "GLibEventDispatcher"
 
 
 def _loaded_qt_core():
-    for binding in _BINDINGS:
-        if sys.modules.get(binding):
-            return importlib.import_module(binding + ".QtCore")
-    return None
+    loaded = (sys.modules.get(binding + ".QtCore") for binding in _BINDINGS)
+    return next(filter(None, loaded), None)
 
 
 def _import_qt_core():
-    installed = [binding for binding in _BINDINGS if importlib.util.find_spec(binding)]
-    if not installed:
+    bindings = ([binding for binding in _BINDINGS if sys.modules.get(binding)]
+                or [binding for binding in _BINDINGS if importlib.util.find_spec(binding)])
+    if not bindings:
         raise ImportError("neither PySide6 nor PyQt6 is installed")
-    if len(installed) > 1:
+    if len(bindings) > 1:
         # Each may have a Qt of its own, and the first to be loaded is the one that is used.
         raise ImportError("PySide6 and PyQt6 are both installed: import the one that the program "
                           "uses before glibeventdispatcher.install() is called")
-    return importlib.import_module(installed[0] + ".QtCore")
+    return importlib.import_module(bindings[0] + ".QtCore")
 
 
 def _load_library():
@@ -101,7 +100,7 @@ def _load_library():
     try:
         return ctypes.CDLL(_LIBRARY, os.RTLD_NOW)
     except OSError as error:
-        raise OSError(f"{error} (and it is not in {folder})") from None
+        raise OSError(f"{error} (and there is none in {folder})") from None
 
 
 def _copies_of_qt():
