@@ -25,19 +25,31 @@ import glibeventdispatcher
 class GLibSelector(selectors.EpollSelector):
     """Waits on GLib's default context, for which an epoll set is one descriptor."""
 
+    watch = None
+
     def select(self, timeout=None):
         context = GLib.MainContext.default()
-        # Once each: a nested loop of Qt's or GLib's would have no end of a set that nobody reads.
-        once = lambda *_: GLib.SOURCE_REMOVE
-        sources = [GLib.io_add_watch(self.fileno(), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, once)]
-        if timeout is not None:
-            sources.append(GLib.timeout_add(math.ceil(max(timeout, 0) * 1000), once))
-        # One iteration, since what it dispatched may have given asyncio something to do.
-        context.iteration(True)
-        for source in sources:
-            if context.find_source_by_id(source):
-                GLib.source_remove(source)
+        # Only if it is not there: GLib wakes up once for each descriptor that is added or removed.
+        if self.watch is None:
+            self.watch = GLib.io_add_watch(self.fileno(), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN,
+                                           self.on_ready)
+        if timeout:
+            timer = GLib.timeout_add(math.ceil(timeout * 1000), lambda: GLib.SOURCE_REMOVE)
+        # One iteration, since what it dispatches may give asyncio something to do.
+        context.iteration(timeout != 0)
+        if timeout and context.find_source_by_id(timer):
+            GLib.source_remove(timer)
         return super().select(0)
+
+    def on_ready(self, *_):
+        # Once: in a nested loop of Qt's or GLib's nobody reads from the set, and it would stay ready.
+        self.watch = None
+        return GLib.SOURCE_REMOVE
+
+    def close(self):
+        if self.watch is not None:
+            GLib.source_remove(self.watch)
+        super().close()
 
 
 class Window(QtWidgets.QWidget):
