@@ -7,7 +7,7 @@ import shutil
 import unittest
 
 from programs import (BINDING, HAS_WINDOWS, LIBRARY, SOURCE_FOLDER, ProgramTest, is_installed,
-                      main)
+                      main, run)
 
 INSTALL = """
 import BINDING.QtCore
@@ -156,6 +156,16 @@ def click():
 GLib.timeout_add(10, click)
 app.exec()
 """)
+
+    @unittest.skipUnless(is_installed(BINDING + ".QtGui"), "QtGui is not installed")
+    def test_windows_that_could_not_be_served(self):
+        # Without the plugin beside it.
+        shutil.copy(LIBRARY, self.folder)
+        result = run("import BINDING.QtGui\n"
+                     "import glibeventdispatcher\n" + FAILING_INSTALL, LD_LIBRARY_PATH=str(self.folder))
+        self.assertEqual(result.stdout, "RuntimeError: no GLibEventDispatcher is installed; "
+                                        "standard error says why\nFalse\n")
+        self.assertIn("GLibEventDispatcher: not installed, as the windows", result.stderr)
 
     def test_too_late(self):
         self.check("RuntimeError: too late for a GLibEventDispatcher: the application exists already\n"

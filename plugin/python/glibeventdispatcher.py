@@ -40,8 +40,9 @@ def install():
 
     Raises ImportError if there is no binding, or two to choose from; OSError if the library is not
     found or does not fit the binding's Qt; RuntimeError if there is an application or another
-    dispatcher already, if two copies of Qt are loaded, or if the library itself refuses, which
-    it explains on standard error. After each of them, a program can still run on Qt's own dispatcher.
+    dispatcher already, if two copies of Qt are loaded, or if QtGui is imported and windows could not
+    be served, for a reason that is written to standard error. After each of them, a program can still run on
+    Qt's own dispatcher.
     """
     qt_core = _loaded_qt_core() or _import_qt_core()
     if is_active():
@@ -56,7 +57,7 @@ def install():
     copies = _copies_of_qt()
     if len(copies) > 1:
         raise RuntimeError("two copies of Qt are loaded: " + ", ".join(copies))
-    library.glibeventdispatcher_install()
+    library.glibeventdispatcher_install(ctypes.c_bool(_has_qt_gui()))
     if not is_active():
         raise RuntimeError("no GLibEventDispatcher is installed; standard error says why")
 
@@ -71,6 +72,10 @@ def is_active():
 def _loaded_qt_core():
     loaded = (sys.modules.get(binding + ".QtCore") for binding in _BINDINGS)
     return next(filter(None, loaded), None)
+
+
+def _has_qt_gui():
+    return any(binding + ".QtGui" in sys.modules for binding in _BINDINGS)
 
 
 def _import_qt_core():
