@@ -298,13 +298,13 @@ void tst_Autoload::unreadableSegment()
     for (int i = 0; i < header->e_phnum; ++i) {
         if (segments[i].p_type != PT_GNU_STACK)
             continue;
-        constexpr int FarAway = 0x100000;
-        constexpr int PageSize = 0x10000; // of the machine with the largest
+        constexpr int Page = 0x10000; // where they are largest
         segments[i] = {};
         segments[i].p_type = PT_LOAD;
-        segments[i].p_vaddr = segments[i].p_paddr = FarAway;
-        segments[i].p_memsz = segments[i].p_filesz = 1;
-        segments[i].p_align = PageSize;
+        segments[i].p_offset = 16 * Page; // not the headers, which Linux looks for
+        segments[i].p_vaddr = segments[i].p_paddr = 16 * Page; // behind all others
+        segments[i].p_memsz = segments[i].p_filesz = Page;
+        segments[i].p_align = Page;
         ++changed;
     }
     QVERIFY(file.unmap(data)); // what can be written to is not run
