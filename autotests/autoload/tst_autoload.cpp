@@ -283,7 +283,8 @@ void tst_Autoload::preloadedByTheLinker()
     QCOMPARE(withStaticQt.out, QByteArray("ran\n"));
 }
 
-/// Turns a program header that nothing needs into a segment without rights.
+/// Turns a program header that nothing needs into a segment without rights. The name that is looked for is changed,
+/// so that all segments are looked through.
 void tst_Autoload::unreadableSegment()
 {
     QTemporaryDir folder;
@@ -307,14 +308,17 @@ void tst_Autoload::unreadableSegment()
         segments[i].p_align = Page;
         ++changed;
     }
+    QByteArray content = file.readAll();
+    for (qsizetype at; (at = content.indexOf("16QCoreApplication")) >= 0; content[at] = 'x')
+        data[at] = 'x';
     QVERIFY(file.unmap(data)); // what can be written to is not run
     file.close();
     QCOMPARE(changed, 1);
 
     const Result result = run(file.fileName(), {}, environment());
-    QCOMPARE(result.out, QByteArray("ran\n"));
     QCOMPARE(result.status, 0);
-    QVERIFY2(result.err.endsWith("it was linked statically with Qt\n"), result.err);
+    QCOMPARE(result.out, QByteArray("ran\n"));
+    QCOMPARE(result.err, QByteArray());
 }
 
 void tst_Autoload::python_data()

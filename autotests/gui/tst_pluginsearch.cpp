@@ -92,7 +92,7 @@ void tst_PluginSearch::besideTheLibrary()
     put(QStringLiteral(WINDOWSYSTEM_PLUGIN), besideLibrary());
     run();
     QCOMPARE(m_errors, QByteArray());
-    QCOMPARE(m_output, QByteArray("painted\n"));
+    QCOMPARE(m_output, QByteArray("painted with GLibEventDispatcher\n"));
 }
 
 void tst_PluginSearch::behindALink()
@@ -103,7 +103,7 @@ void tst_PluginSearch::behindALink()
                         m_dir->filePath(QStringLiteral("links/" LIBRARY_NAME))));
     run({}, QStringLiteral("links"));
     QCOMPARE(m_errors, QByteArray());
-    QCOMPARE(m_output, QByteArray("painted\n"));
+    QCOMPARE(m_output, QByteArray("painted with GLibEventDispatcher\n"));
 }
 
 void tst_PluginSearch::inQtsPluginPath()
@@ -111,7 +111,7 @@ void tst_PluginSearch::inQtsPluginPath()
     put(QStringLiteral(WINDOWSYSTEM_PLUGIN), inPluginPath());
     run();
     QCOMPARE(m_errors, QByteArray());
-    QCOMPARE(m_output, QByteArray("painted\n"));
+    QCOMPARE(m_output, QByteArray("painted with GLibEventDispatcher\n"));
 }
 
 void tst_PluginSearch::missing()
@@ -169,14 +169,14 @@ void tst_PluginSearch::nextPlaceAfterAMisfit()
     put(QStringLiteral(WINDOWSYSTEM_PLUGIN), inPluginPath());
     run();
     QCOMPARE(m_errors, QByteArray());
-    QCOMPARE(m_output, QByteArray("painted\n"));
+    QCOMPARE(m_output, QByteArray("painted with GLibEventDispatcher\n"));
 }
 
 void tst_PluginSearch::programWithoutWindows()
 {
     run({QStringLiteral("--no-windows")});
     QCOMPARE(m_errors, QByteArray());
-    QCOMPARE(m_output, QByteArray());
+    QCOMPARE(m_output, QByteArray("ran with GLibEventDispatcher\n"));
 }
 
 QTEST_GUILESS_MAIN(tst_PluginSearch)
