@@ -179,9 +179,10 @@ bool isLinkedWith(const dl_phdr_info &program)
     // Some C libraries make an address of the offset that is in the file, and some do not.
     if (strings < program.dlpi_addr)
         strings += program.dlpi_addr;
+    const char *own = nameOf(ownFile().dli_fname);
     for (const ElfW(Dyn) *entry = dynamic; entry && entry->d_tag != DT_NULL; ++entry) {
-        const auto *name = reinterpret_cast<const char *>(strings + entry->d_un.d_val);
-        if (entry->d_tag == DT_NEEDED && strcmp(nameOf(name), nameOf(ownFile().dli_fname)) == 0)
+        if (entry->d_tag == DT_NEEDED
+            && strcmp(nameOf(reinterpret_cast<const char *>(strings + entry->d_un.d_val)), own) == 0)
             return true;
     }
     return false;
