@@ -59,6 +59,7 @@ void tst_Launcher::runsPrograms()
     QCOMPARE(result.out, QByteArray("dispatcher GLibEventDispatcher\nglib\n"));
     QCOMPARE(result.status, 0);
     QCOMPARE(launch({QStringLiteral("--"), Program}).status, 0);
+    QCOMPARE(launch({QStringLiteral("--check"), QStringLiteral("--"), Program}).status, int(Yes));
 }
 
 void tst_Launcher::passesArguments()
@@ -265,7 +266,6 @@ void tst_Launcher::checks()
     QCOMPARE(result.err, QByteArray());
     QCOMPARE(result.out.count('\n'), 1);
     QCOMPARE(result.status, status);
-    QCOMPARE(launch({QStringLiteral("--check"), QStringLiteral("--"), program}).out, result.out);
 }
 
 void tst_Launcher::checksFilesWithSpecialRights()
