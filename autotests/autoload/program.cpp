@@ -7,6 +7,11 @@
 #include <QtCore/QCoreApplication>
 #include <QtCore/QTimer>
 
+#ifdef SETS_THE_DISPATCHER
+#    include <GLibEventDispatcher>
+#endif
+
+#include <dlfcn.h>
 #include <glib.h>
 
 #include <cstdio>
@@ -71,6 +76,9 @@ template <typename Application> int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const QByteArray task(argc > 1 ? argv[1] : "");
+#ifdef SETS_THE_DISPATCHER
+    QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
+#endif
     if (task == "own-dispatcher") {
         QCoreApplication::setEventDispatcher(new OwnDispatcher);
         QCoreApplication app(argc, argv);
@@ -88,6 +96,13 @@ int main(int argc, char **argv)
     }
     if (task == "dispatcher") {
         QCoreApplication app(argc, argv);
+        printDispatcher();
+        return 0;
+    }
+    if (task == "load-late") {
+        QCoreApplication app(argc, argv);
+        if (!dlopen(argv[2], RTLD_NOW))
+            std::printf("%s\n", dlerror());
         printDispatcher();
         return 0;
     }

@@ -5,6 +5,10 @@
 #include <QtCore/QLibraryInfo>
 #include <QtCore/QTemporaryDir>
 
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/auxv.h>
+
 namespace {
 
 const QString Module = QStringLiteral(MODULE);
@@ -54,12 +58,16 @@ private Q_SLOTS:
     void exitStatusStays();
     void childrenGetItToo();
     void ownDispatcherStays();
+    void programThatNeedsNone();
+    void tooLate();
     void canBeTurnedOff();
     void otherProcessesAreLeftAlone_data();
     void otherProcessesAreLeftAlone();
     void unusableLibraryCostsOneLine_data();
     void unusableLibraryCostsOneLine();
     void staticQtCostsOneLine();
+    void preloadedByTheLinker();
+    void unreadableSegment();
     void python_data();
     void python();
     void qt5PythonIsLeftAlone();
@@ -135,16 +143,43 @@ void tst_Autoload::ownDispatcherStays()
     QCOMPARE(quiet.err, QByteArray());
 }
 
+/// It already has what it would get, even where the module itself could not give it.
+void tst_Autoload::programThatNeedsNone()
+{
+    QTemporaryDir folder;
+    const QString alone = folder.filePath(QStringLiteral("libGLibEventDispatcherAutoload.so"));
+    QVERIFY(QFile::copy(Module, alone));
+    for (const QString &module : {Module, alone}) {
+        const Result result = run(QStringLiteral(OWN_PROGRAM), {}, preloading(module));
+        QCOMPARE(result.err, QByteArray());
+        QCOMPARE(result.out, QByteArray(Ran));
+    }
+}
+
+void tst_Autoload::tooLate()
+{
+    QProcessEnvironment variables = environment();
+    variables.insert(QStringLiteral("QT_LOGGING_RULES"), QStringLiteral("*.debug=false"));
+    const Result result = run(Program, {QStringLiteral("load-late"), Module}, variables);
+    QCOMPARE(result.out, QByteArray(RanOnQts));
+    QCOMPARE(result.err.count('\n'), 1);
+    QVERIFY2(result.err.contains("the application is there already"), result.err);
+}
+
 void tst_Autoload::canBeTurnedOff()
 {
     QProcessEnvironment variables = environment();
-    variables.insert(QStringLiteral("GLIBEVENTDISPATCHER"), QStringLiteral("off"));
     const QStringList arguments {QStringLiteral("dispatcher")};
-    for (const QString &program :
-         {QStringLiteral(LINKED_PROGRAM), QStringLiteral(LINKED_BEHIND_PROGRAM)})
-        QCOMPARE(run(program, arguments, variables).out, QByteArray(RanOnQts));
-    variables.insert(QStringLiteral("LD_PRELOAD"), Module);
-    QCOMPARE(run(Program, arguments, variables).out, QByteArray(RanOnQts));
+    for (const char *setting : {"off", "OFF", "0", "no", "False"}) {
+        variables.insert(QStringLiteral("GLIBEVENTDISPATCHER"), QString::fromLatin1(setting));
+        variables.remove(QStringLiteral("LD_PRELOAD"));
+        for (const char *program : {LINKED_PROGRAM, LINKED_BEHIND_PROGRAM})
+            QCOMPARE(run(QString::fromLocal8Bit(program), arguments, variables).out, QByteArray(RanOnQts));
+        variables.insert(QStringLiteral("LD_PRELOAD"), Module);
+        QCOMPARE(run(Program, arguments, variables).out, QByteArray(RanOnQts));
+    }
+    variables.insert(QStringLiteral("GLIBEVENTDISPATCHER"), QStringLiteral("on"));
+    QCOMPARE(run(Program, arguments, variables).out, QByteArray("dispatcher GLibEventDispatcher\n"));
 }
 
 void tst_Autoload::otherProcessesAreLeftAlone_data()
@@ -226,6 +261,64 @@ void tst_Autoload::staticQtCostsOneLine()
 
     // Not looked for in whatever it is preloaded into.
     QCOMPARE(run(QStringLiteral(STATIC_QT_PROGRAM), {}, preloading(Module)).err, QByteArray());
+}
+
+/// As by /etc/ld.so.preload: no variable tells of it.
+void tst_Autoload::preloadedByTheLinker()
+{
+    Dl_info linker{};
+    QVERIFY(dladdr(reinterpret_cast<void *>(getauxval(AT_BASE)), &linker));
+    const auto runPreloaded = [&linker](const char *program) {
+        return run(QFile::decodeName(linker.dli_fname),
+                   {QStringLiteral("--preload"), Module, QString::fromLocal8Bit(program)}, environment());
+    };
+    const Result result = runPreloaded(PROGRAM);
+    if (result.err.contains("--preload"))
+        QSKIP("this dynamic linker has no --preload");
+    QCOMPARE(result.err, QByteArray());
+    QCOMPARE(result.out, QByteArray(Ran));
+
+    const Result withStaticQt = runPreloaded(STATIC_QT_PROGRAM);
+    QCOMPARE(withStaticQt.err, QByteArray());
+    QCOMPARE(withStaticQt.out, QByteArray("ran\n"));
+}
+
+/// Turns a program header that nothing needs into a segment without rights. The name that is looked for is changed,
+/// so that all segments are looked through.
+void tst_Autoload::unreadableSegment()
+{
+    QTemporaryDir folder;
+    QFile file(folder.filePath(QStringLiteral("program")));
+    QVERIFY(QFile::copy(QStringLiteral(LINKED_STATIC_QT_PROGRAM), file.fileName()));
+    QVERIFY(file.open(QIODevice::ReadWrite));
+    uchar *data = file.map(0, file.size());
+    QVERIFY(data);
+    const auto *header = reinterpret_cast<const ElfW(Ehdr) *>(data);
+    auto *segments = reinterpret_cast<ElfW(Phdr) *>(data + header->e_phoff);
+    int changed = 0;
+    for (int i = 0; i < header->e_phnum; ++i) {
+        if (segments[i].p_type != PT_GNU_STACK)
+            continue;
+        constexpr int Page = 0x10000; // where they are largest
+        segments[i] = {};
+        segments[i].p_type = PT_LOAD;
+        segments[i].p_offset = 16 * Page; // not the headers, which Linux looks for
+        segments[i].p_vaddr = segments[i].p_paddr = 16 * Page; // behind all others
+        segments[i].p_memsz = segments[i].p_filesz = Page;
+        segments[i].p_align = Page;
+        ++changed;
+    }
+    QByteArray content = file.readAll();
+    for (qsizetype at; (at = content.indexOf("16QCoreApplication")) >= 0; content[at] = 'x')
+        data[at] = 'x';
+    QVERIFY(file.unmap(data)); // what can be written to is not run
+    file.close();
+    QCOMPARE(changed, 1);
+
+    const Result result = run(file.fileName(), {}, environment());
+    QCOMPARE(result.status, 0);
+    QCOMPARE(result.out, QByteArray("ran\n"));
+    QCOMPARE(result.err, QByteArray());
 }
 
 void tst_Autoload::python_data()

@@ -36,13 +36,16 @@ private Q_SLOTS:
     void passesExitStatus();
     void passesSignals();
     void keepsWhatWasPreloaded();
+    void canBeTurnedOff_data();
     void canBeTurnedOff();
+    void otherSettingsDoNotTurnItOff();
     void findsProgramsAsAShellDoes();
     void explainsItself();
     void refusesWrongUsage_data();
     void refusesWrongUsage();
     void saysWhatItCannotDo_data();
     void saysWhatItCannotDo();
+    void refusesWhatCannotBeRun();
     void checks_data();
     void checks();
     void checksFilesWithSpecialRights();
@@ -56,6 +59,7 @@ void tst_Launcher::runsPrograms()
     QCOMPARE(result.out, QByteArray("dispatcher GLibEventDispatcher\nglib\n"));
     QCOMPARE(result.status, 0);
     QCOMPARE(launch({QStringLiteral("--"), Program}).status, 0);
+    QCOMPARE(launch({QStringLiteral("--check"), QStringLiteral("--"), Program}).status, int(Yes));
 }
 
 void tst_Launcher::passesArguments()
@@ -71,7 +75,6 @@ void tst_Launcher::passesExitStatus()
 {
     QCOMPARE(launch({Program, QStringLiteral("status")}).status, 42);
     QCOMPARE(launch({QStringLiteral("/nonexistent")}).status, 127);
-    QCOMPARE(launch({QStringLiteral("/etc/passwd")}).status, 126);
 }
 
 void tst_Launcher::passesSignals()
@@ -100,16 +103,37 @@ void tst_Launcher::keepsWhatWasPreloaded()
     QVERIFY(result.err.contains("glib"));
 }
 
+void tst_Launcher::canBeTurnedOff_data()
+{
+    QTest::addColumn<QString>("setting");
+    for (const char *setting : {"off", "Off", "0", "no", "FALSE"})
+        QTest::newRow(setting) << QString::fromLatin1(setting);
+}
+
 void tst_Launcher::canBeTurnedOff()
 {
-    const QMap<QString, QString> off {
-        {QStringLiteral("GLIBEVENTDISPATCHER"), QStringLiteral("off")}};
+    QFETCH(QString, setting);
+    const QMap<QString, QString> off {{QStringLiteral("GLIBEVENTDISPATCHER"), setting}};
     const Result result = launch({Program, QStringLiteral("dispatcher")}, off);
     QCOMPARE(result.out, QByteArray("dispatcher QEventDispatcherUNIX\n"));
     QCOMPARE(result.err, QByteArray());
     const Result checked = check(Program, off);
     QCOMPARE(checked.status, int(No));
-    QVERIFY2(checked.out.contains("GLIBEVENTDISPATCHER=off"), checked.out);
+    QVERIFY2(checked.out.contains("GLIBEVENTDISPATCHER=" + setting.toLatin1()), checked.out);
+    // A folder that it could not be loaded from makes no difference then.
+    QTemporaryDir folder(QDir::tempPath() + QStringLiteral("/a folder XXXXXX"));
+    const QString launcher = folder.filePath(QStringLiteral("qt-on-glib"));
+    QVERIFY(QFile::copy(Launcher, launcher));
+    QCOMPARE(run(launcher, {Program, QStringLiteral("dispatcher")}, environment(off)).err, QByteArray());
+}
+
+void tst_Launcher::otherSettingsDoNotTurnItOff()
+{
+    for (const char *setting : {"", "on", "1", "yes", "true", "offer"}) {
+        const Result result = launch({Program, QStringLiteral("dispatcher")},
+                                     {{QStringLiteral("GLIBEVENTDISPATCHER"), QString::fromLatin1(setting)}});
+        QCOMPARE(result.out, QByteArray("dispatcher GLibEventDispatcher\n"));
+    }
 }
 
 void tst_Launcher::findsProgramsAsAShellDoes()
@@ -128,6 +152,7 @@ void tst_Launcher::explainsItself()
 {
     const Result help = launch({QStringLiteral("--help")});
     QCOMPARE(help.status, 0);
+    QCOMPARE(launch({QStringLiteral("-h")}).out, help.out);
     for (const char *word : {"PROGRAM", "--check", "--version", "GLIBEVENTDISPATCHER"})
         QVERIFY2(help.out.contains(word), word);
     const Result version = launch({QStringLiteral("--version")});
@@ -141,6 +166,8 @@ void tst_Launcher::refusesWrongUsage_data()
     QTest::newRow("nothing") << QStringList();
     QTest::newRow("unknown option") << QStringList {QStringLiteral("--fast"), Program};
     QTest::newRow("nothing to check") << QStringList {QStringLiteral("--check")};
+    QTest::newRow("nothing to check after the options")
+        << QStringList {QStringLiteral("--check"), QStringLiteral("--")};
     QTest::newRow("nothing after the options") << QStringList {QStringLiteral("--")};
 }
 
@@ -168,6 +195,10 @@ void tst_Launcher::saysWhatItCannotDo_data()
     QTest::newRow("static Qt") << QString() << QStringLiteral(STATIC_QT_PROGRAM)
                                << QByteArray("ran\n")
                                << QByteArray("it was linked statically with Qt");
+    QTest::newRow("static") << QString() << QStringLiteral(STATIC_PROGRAM) << QByteArray("ran\n")
+                            << QByteArray("it is linked statically");
+    QTest::newRow("Qt 5") << QString() << QStringLiteral(QT5_PROGRAM) << QByteArray("ran\n")
+                          << QByteArray("it is a Qt 5 program");
 }
 
 void tst_Launcher::saysWhatItCannotDo()
@@ -189,6 +220,18 @@ void tst_Launcher::saysWhatItCannotDo()
     QCOMPARE(result.err.count('\n'), 1);
     QVERIFY2(result.err.startsWith("qt-on-glib: "), result.err);
     QVERIFY2(result.err.contains(reason), result.err);
+    // It may be one that sets a GLibEventDispatcher itself.
+    QVERIFY2(!result.err.contains("own event dispatcher"), result.err);
+}
+
+void tst_Launcher::refusesWhatCannotBeRun()
+{
+    for (const char *file : {"/usr", "/etc/passwd"}) {
+        const Result result = launch({QString::fromLatin1(file)});
+        QCOMPARE(result.status, 126);
+        QCOMPARE(result.out, QByteArray());
+        QCOMPARE(result.err, QByteArray("qt-on-glib: ") + file + ": not an executable file\n");
+    }
 }
 
 void tst_Launcher::checks_data()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "windowsystem.h"
+#include "windowsystemplugin.h"
 
 #include <QtCore/QObject>
 

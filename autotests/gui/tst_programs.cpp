@@ -80,6 +80,7 @@ private Q_SLOTS:
     void designer();
     void qml_data() { dispatchers(); }
     void qml();
+    void multimedia_data() { dispatchers(); }
     void multimedia();
 
 private:
@@ -145,8 +146,8 @@ QProcessEnvironment tst_Programs::environmentInFolder() const
 void tst_Programs::start(const QString &program, const QStringList &arguments, bool withDispatcher)
 {
     QProcessEnvironment variables = environmentInFolder();
-    // The launcher puts the dispatcher's module in front of it.
-    variables.insert(QStringLiteral("LD_PRELOAD"), QStringLiteral(GLIB_TICKS));
+    // The launcher puts the dispatcher's module in front of them.
+    variables.insert(QStringLiteral("LD_PRELOAD"), QStringLiteral(GLIB_TICKS " " BUS_PROBE));
     if (!withDispatcher)
         variables.insert(QStringLiteral("GLIBEVENTDISPATCHER"), QStringLiteral("off"));
     m_program->setProcessEnvironment(variables);
@@ -269,10 +270,11 @@ void tst_Programs::qml()
     QCOMPARE(saysGLib(), withDispatcher);
 }
 
-/// Plays a video to its end, without sound as there may be no device for it. It cannot be tried without the
-/// dispatcher: where Qt Multimedia does not know Qt's own for GLib, a timer has gst_bus_poll() run the context.
+/// Plays a video to its end, without sound as there may be no device for it. Where Qt Multimedia does not think that
+/// GLib is served, a timer polls the bus, which runs the context.
 void tst_Programs::multimedia()
 {
+    QFETCH(bool, withDispatcher);
     const QString program = programOfQt(QStringLiteral("qml"));
     if (program.isEmpty())
         QSKIP("the QML runtime is not installed (Debian: qml-qt6)");
@@ -288,7 +290,7 @@ void tst_Programs::multimedia()
     const Result made = run(QStringLiteral("gst-launch-1.0"), words, environmentInFolder());
     if (made.status != 0)
         QSKIP("no video can be made (Debian: gstreamer1.0-tools, gstreamer1.0-plugins-base)");
-    startScene(program, VideoScene);
+    startScene(program, VideoScene, withDispatcher);
     if (QTest::currentTestFailed())
         return;
 
@@ -298,10 +300,16 @@ void tst_Programs::multimedia()
     QVERIFY(maps.open(QIODevice::ReadOnly));
     const QByteArray loaded = maps.readAll();
     QVERIFY2(loaded.contains("libgstplayback"), "it was not GStreamer that played it");
-    QVERIFY(loaded.contains("libGLibEventDispatcher.so"));
+    QCOMPARE(loaded.contains("libGLibEventDispatcher.so"), withDispatcher);
 
     m_user.type("q");
     hasEnded();
+    if (withDispatcher)
+        QVERIFY2(!m_output.contains("bus polled"), m_output);
+#if QT_VERSION < QT_VERSION_CHECK(6, 8, 0)
+    QCOMPARE(m_output.contains("bus watched"), withDispatcher);
+    QCOMPARE(m_output.contains("bus polled"), !withDispatcher);
+#endif
 }
 
 int main(int argc, char **argv)

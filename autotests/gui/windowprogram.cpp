@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: MIT
 
-#include <GLibEventDispatcher>
+#ifdef SETS_THE_DISPATCHER
+#    include <GLibEventDispatcher>
+#endif
 
+#include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QTimer>
 #include <QtGui/QGuiApplication>
 #include <QtGui/QRasterWindow>
 
 #include <cstdio>
 
+#include <dlfcn.h>
+
 namespace {
+
+void print(const char *what)
+{
+    std::printf("%s with %s\n", what, QAbstractEventDispatcher::instance()->metaObject()->className());
+}
 
 class Window : public QRasterWindow
 {
 protected:
     void paintEvent(QPaintEvent *) override
     {
-        puts("painted");
+        print("painted");
         // Later: it closes the window, which is being painted.
         QTimer::singleShot(0, qApp, &QCoreApplication::quit);
     }
@@ -23,19 +33,27 @@ protected:
 
 }
 
-/// Says "painted" when its window is, and ends; or ends without a word if it is not.
+/// Says "painted with" which dispatcher when its window is, and ends; or ends without a word if it is not.
 int main(int argc, char **argv)
 {
+#ifdef SETS_THE_DISPATCHER
     QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
-    if (argc > 1 && qstrcmp(argv[1], "--no-windows") == 0) {
+#endif
+    const QByteArray option(argc > 1 ? argv[1] : "");
+    if (option == "--no-windows") {
         QCoreApplication app(argc, argv);
-        QTimer::singleShot(0, &app, &QCoreApplication::quit);
+        QTimer::singleShot(0, &app, [] {
+            print("ran");
+            QCoreApplication::quit();
+        });
         return app.exec();
     }
+    if (option == "--load" && !dlopen(argv[2], RTLD_NOW))
+        std::printf("%s\n", dlerror());
     QGuiApplication app(argc, argv);
     Window window;
     window.show();
     // Long for a window that gets events, short for one that gets none.
-    QTimer::singleShot(argc > 1 ? 500 : 30000, &app, &QCoreApplication::quit);
+    QTimer::singleShot(option == "--briefly" ? 500 : 30000, &app, &QCoreApplication::quit);
     return app.exec();
 }

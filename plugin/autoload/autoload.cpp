@@ -18,6 +18,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <strings.h>
 #include <unistd.h>
 
 namespace {
@@ -37,20 +38,14 @@ void report(const char *message, const char *detail)
 
 void reportFailure(const char *reason)
 {
-    report("not installed, the program runs on Qt's own event dispatcher", reason);
+    report("not installed, the program runs as it would without it", reason);
 }
 
 bool isTurnedOff()
 {
     const char *setting = getenv("GLIBEVENTDISPATCHER");
-    return setting && strcmp(setting, "off") == 0;
-}
-
-/// Preloaded, it is in every process that the program starts, and must cost next to nothing there.
-bool isPreloaded()
-{
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded && strstr(preloaded, "libGLibEventDispatcherAutoload");
+    const auto is = [setting](const char *word) { return strcasecmp(setting, word) == 0; };
+    return setting && (is("0") || is("off") || is("no") || is("false"));
 }
 
 /// The file that @p address was loaded from.
@@ -71,11 +66,20 @@ bool isOwn(const void *address)
     return fileOf(address).dli_fbase == ownFile().dli_fbase;
 }
 
+const char *nameOf(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool isLibrary(const char *path, const char *prefix)
+{
+    return path && strncmp(nameOf(path), prefix, strlen(prefix)) == 0;
+}
+
 bool isQt6(const char *path)
 {
-    const char *slash = path ? strrchr(path, '/') : nullptr;
-    const char *name = slash ? slash + 1 : path;
-    return name && strncmp(name, "libQt6", strlen("libQt6")) == 0;
+    return isLibrary(path, "libQt6");
 }
 
 /// Loads the library, from where this module is if it is there.
@@ -93,15 +97,15 @@ void *load()
     return dlopen(isThere ? path : LibraryName, RTLD_NOW);
 }
 
-void install()
+void install(bool withWindows)
 {
     static bool failed = false;
     if (failed || isTurnedOff())
         return;
-    using Install = void();
+    using Install = bool(bool withWindows);
     void *library = load();
     if (void *function = library ? dlsym(library, InstallFunction) : nullptr) {
-        reinterpret_cast<Install *>(function)();
+        reinterpret_cast<Install *>(function)(withWindows);
         return;
     }
     failed = true;
@@ -127,8 +131,8 @@ ApplicationConstructor *next(const char *symbol, const void *caller)
     return reinterpret_cast<ApplicationConstructor *>(found);
 }
 
-void *construct(const char *symbol, const void *caller, void *application, int *argc, char **argv,
-                int flags)
+void *construct(const char *symbol, bool withWindows, const void *caller, void *application, int *argc,
+                char **argv, int flags)
 {
     ApplicationConstructor *constructor = next(symbol, caller);
     if (!constructor) {
@@ -137,7 +141,7 @@ void *construct(const char *symbol, const void *caller, void *application, int *
     }
     // The name and its parameters are the same in Qt 5.
     if (isQt6(fileOf(reinterpret_cast<const void *>(constructor)).dli_fname))
-        install();
+        install(withWindows);
     return constructor(application, argc, argv, flags);
 }
 
@@ -145,6 +149,7 @@ struct Process
 {
     dl_phdr_info program{}; // the executable file, which comes first
     bool hasQt6 = false;
+    bool hasQt6Gui = false;
 };
 
 int look(dl_phdr_info *file, size_t, void *data)
@@ -153,7 +158,34 @@ int look(dl_phdr_info *file, size_t, void *data)
     if (!process->program.dlpi_phdr)
         process->program = *file;
     process->hasQt6 |= isQt6(file->dlpi_name);
+    process->hasQt6Gui |= isLibrary(file->dlpi_name, "libQt6Gui");
     return 0;
+}
+
+/// Whether this module is one of the libraries that @p program names as its own. If it was preloaded, it is in
+/// every process, and must cost next to nothing there.
+bool isLinkedWith(const dl_phdr_info &program)
+{
+    const ElfW(Dyn) *dynamic = nullptr;
+    for (int i = 0; i < program.dlpi_phnum; ++i) {
+        if (program.dlpi_phdr[i].p_type == PT_DYNAMIC)
+            dynamic = reinterpret_cast<const ElfW(Dyn) *>(program.dlpi_addr + program.dlpi_phdr[i].p_vaddr);
+    }
+    ElfW(Addr) strings = 0;
+    for (const ElfW(Dyn) *entry = dynamic; entry && entry->d_tag != DT_NULL; ++entry) {
+        if (entry->d_tag == DT_STRTAB)
+            strings = entry->d_un.d_ptr;
+    }
+    // Some C libraries make an address of the offset that is in the file, and some do not.
+    if (strings < program.dlpi_addr)
+        strings += program.dlpi_addr;
+    const char *own = nameOf(ownFile().dli_fname);
+    for (const ElfW(Dyn) *entry = dynamic; entry && entry->d_tag != DT_NULL; ++entry) {
+        if (entry->d_tag == DT_NEEDED
+            && strcmp(nameOf(reinterpret_cast<const char *>(strings + entry->d_un.d_val)), own) == 0)
+            return true;
+    }
+    return false;
 }
 
 /// Whether the type information of QCoreApplication is a part of @p program itself.
@@ -161,7 +193,7 @@ bool containsQt(const dl_phdr_info &program)
 {
     for (int i = 0; i < program.dlpi_phnum; ++i) {
         const ElfW(Phdr) &segment = program.dlpi_phdr[i];
-        if (segment.p_type == PT_LOAD && !(segment.p_flags & PF_W)
+        if (segment.p_type == PT_LOAD && (segment.p_flags & PF_R) && !(segment.p_flags & PF_W)
             && memmem(reinterpret_cast<const void *>(program.dlpi_addr + segment.p_vaddr),
                       segment.p_filesz, TypeName, sizeof TypeName))
             return true;
@@ -182,11 +214,12 @@ __attribute__((constructor)) void loaded()
     const bool isInFront = found && isOwn(found);
 
     if (!isInFront && process.hasQt6) {
-        install();
+        // Which class the application is going to be of is not known here.
+        install(process.hasQt6Gui);
     } else if (!isInFront) {
         // Whoever loaded it kept it to himself. Now it is in front of a Qt that comes later.
         dlopen(ownFile().dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
-    } else if (!process.hasQt6 && !isPreloaded() && containsQt(process.program)) {
+    } else if (!process.hasQt6 && isLinkedWith(process.program) && containsQt(process.program)) {
         reportFailure("it was linked statically with Qt");
     }
 }
@@ -195,17 +228,18 @@ __attribute__((constructor)) void loaded()
 
 // Constructors are called with the object in front of their parameters. Some ABIs have them return
 // the object, so whatever comes back is handed on.
-#define STEP_IN_FRONT_OF(function, symbol)                                                         \
+#define STEP_IN_FRONT_OF(function, symbol, withWindows)                                           \
     extern "C" __attribute__((visibility("default"))) void *function(void *, int *, char **, int)  \
         __asm__(symbol);                                                                           \
     void *function(void *application, int *argc, char **argv, int flags)                           \
     {                                                                                              \
-        return construct(symbol, __builtin_return_address(0), application, argc, argv, flags);     \
+        return construct(symbol, withWindows, __builtin_return_address(0), application, argc,      \
+                         argv, flags);                                                             \
     }
 
-STEP_IN_FRONT_OF(constructCoreApplication, "_ZN16QCoreApplicationC1ERiPPci")
-STEP_IN_FRONT_OF(constructCoreApplicationBase, "_ZN16QCoreApplicationC2ERiPPci")
-STEP_IN_FRONT_OF(constructGuiApplication, "_ZN15QGuiApplicationC1ERiPPci")
-STEP_IN_FRONT_OF(constructGuiApplicationBase, "_ZN15QGuiApplicationC2ERiPPci")
-STEP_IN_FRONT_OF(constructWidgetsApplication, "_ZN12QApplicationC1ERiPPci")
-STEP_IN_FRONT_OF(constructWidgetsApplicationBase, "_ZN12QApplicationC2ERiPPci")
+STEP_IN_FRONT_OF(constructCoreApplication, "_ZN16QCoreApplicationC1ERiPPci", false)
+STEP_IN_FRONT_OF(constructCoreApplicationBase, "_ZN16QCoreApplicationC2ERiPPci", false)
+STEP_IN_FRONT_OF(constructGuiApplication, "_ZN15QGuiApplicationC1ERiPPci", true)
+STEP_IN_FRONT_OF(constructGuiApplicationBase, "_ZN15QGuiApplicationC2ERiPPci", true)
+STEP_IN_FRONT_OF(constructWidgetsApplication, "_ZN12QApplicationC1ERiPPci", true)
+STEP_IN_FRONT_OF(constructWidgetsApplicationBase, "_ZN12QApplicationC2ERiPPci", true)

@@ -21,6 +21,12 @@ using GLibEventDispatcherBase = QAbstractEventDispatcherV2;
 using GLibEventDispatcherBase = QAbstractEventDispatcher;
 #endif
 
+/// Empty: it makes inherits("QEventDispatcherGlib") true for a class that implements it.
+struct GLibEventDispatcherInterface
+{
+};
+Q_DECLARE_INTERFACE(GLibEventDispatcherInterface, "QEventDispatcherGlib")
+
 /**
  * An event dispatcher that waits on a GLib main context.
  *
@@ -53,10 +59,16 @@ using GLibEventDispatcherBase = QAbstractEventDispatcher;
  *
  * The loop may be GLib's as well: while somebody runs the context in the dispatcher's thread
  * (g_main_loop_run(), g_application_run()), Qt's work is served from there.
+ *
+ * inherits("QEventDispatcherGlib") is true although that class of Qt's is no base of this one. Programs, and Qt
+ * Multimedia, ask that of the dispatcher to find out whether GLib's sources are served. Everything else tells the
+ * classes apart as usual: metaObject(), qobject_cast(), dynamic_cast.
  */
-class GLIBEVENTDISPATCHER_EXPORT GLibEventDispatcher : public GLibEventDispatcherBase
+class GLIBEVENTDISPATCHER_EXPORT GLibEventDispatcher : public GLibEventDispatcherBase,
+                                                       public GLibEventDispatcherInterface
 {
     Q_OBJECT
+    Q_INTERFACES(GLibEventDispatcherInterface)
 
 public:
     explicit GLibEventDispatcher(QObject *parent = nullptr);

@@ -4,22 +4,8 @@
 #define WINDOWSYSTEM_H
 
 #include <QtCore/QAbstractEventDispatcher>
-#include <QtCore/QtPlugin>
 
 #include <memory>
-
-/// What a Qt plugin has to offer for the dispatcher to serve windows: plugin/windowsystem.
-class WindowSystemPlugin
-{
-public:
-    virtual ~WindowSystemPlugin() = default;
-    /// A new dispatcher of the platform's own making, for the caller to delete. nullptr as long as
-    /// the application has no platform yet.
-    virtual QAbstractEventDispatcher *createEventDispatcher() = 0;
-};
-
-#define WindowSystemPlugin_iid "GLibEventDispatcher.WindowSystemPlugin/1"
-Q_DECLARE_INTERFACE(WindowSystemPlugin, WindowSystemPlugin_iid)
 
 /**
  * The events of the window system, for a dispatcher whose application is a QGuiApplication.
