@@ -45,9 +45,11 @@ endif()
 if(needs_run_path AND NOT PROJECT_IS_TOP_LEVEL)
     file(RELATIVE_PATH libraries_from_programs
         ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+    # In a file, because CMake and the generators do not agree in what becomes of a $.
+    file(WRITE ${PROJECT_BINARY_DIR}/runpath "-rpath=$ORIGIN/${libraries_from_programs}\n")
     foreach(target IN ITEMS GLibEventDispatcher GLibEventDispatcherAutoload)
         target_link_options(${target} INTERFACE
-            $<BUILD_INTERFACE:LINKER:-rpath,$ORIGIN/${libraries_from_programs}>)
+            $<BUILD_INTERFACE:LINKER:@${PROJECT_BINARY_DIR}/runpath>)
     endforeach()
 endif()
 

@@ -162,7 +162,7 @@ endif()
 file(WRITE ${debian_dir}/after.cmake
 "execute_process(COMMAND bash \"${CMAKE_CURRENT_LIST_DIR}/debian/finish\" \"${debian_dir}\" \${CPACK_PACKAGE_FILES}
     COMMAND_ERROR_IS_FATAL ANY)\n")
-set(CPACK_PRE_BUILD_SCRIPTS ${debian_dir}/before.cmake)
+set(CPACK_PROJECT_CONFIG_FILE ${debian_dir}/before.cmake)
 set(CPACK_POST_BUILD_SCRIPTS ${debian_dir}/after.cmake)
 
 include(CPack)
