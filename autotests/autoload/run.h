@@ -34,13 +34,13 @@ inline QProcessEnvironment preloading(const QString &files)
 }
 
 inline Result run(const QString &program, const QStringList &arguments,
-                  const QProcessEnvironment &environment)
+                  const QProcessEnvironment &environment, int milliseconds = 60000)
 {
     QProcess process;
     process.setProcessEnvironment(environment);
     process.start(program, arguments);
     Result result;
-    if (!process.waitForFinished(60000)) {
+    if (!process.waitForFinished(milliseconds)) {
         result.err = process.errorString().toLocal8Bit();
         return result;
     }

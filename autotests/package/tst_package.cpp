@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "run.h"
+#include "answer.h"
 
 #include <QtCore/QDirIterator>
 #include <QtCore/QTemporaryDir>
@@ -10,30 +10,22 @@ namespace {
 const QString LibraryFolder = QStringLiteral(LIBRARY_FOLDER);
 const QString CMake = QStringLiteral(CMAKE);
 
-/// The environment without anything that could help to find the installation.
-QProcessEnvironment bareEnvironment()
+QByteArray content(const QString &path)
 {
-    QProcessEnvironment variables = environment();
-    for (const char *name : {"CMAKE_PREFIX_PATH", "PKG_CONFIG_PATH", "CXXFLAGS", "LDFLAGS"})
-        variables.remove(QLatin1String(name));
-    return variables;
+    QFile file(path);
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
 }
 
-QByteArray answer(const QString &program, const QStringList &arguments)
+/// The command that begins with @p start, as the README has it, or else docs/packaging.md.
+QByteArray documented(const QByteArray &start)
 {
-    const Result result = run(program, arguments, bareEnvironment());
-    if (result.status != 0) {
-        qWarning("%s %s: status %d\n%s%s", qPrintable(program), qPrintable(arguments.join(u' ')),
-                 result.status, result.out.constData(), result.err.constData());
-    }
-    return result.status == 0 ? result.out : QByteArray("failed");
-}
-
-/// What `nm` tells of dynamic symbols, a line each.
-QList<QByteArray> symbols(const QString &library, const QString &which)
-{
-    return answer(QStringLiteral(NM), {QStringLiteral("-D"), QStringLiteral("-C"), which, library})
-        .split('\n');
+    const QByteArray text = content(QStringLiteral(SOURCE_FOLDER "/README.md"))
+        + content(QStringLiteral(SOURCE_FOLDER "/docs/packaging.md"));
+    const qsizetype begin = text.indexOf(start);
+    if (begin < 0)
+        return "echo No document says how to: " + start + "; false";
+    // A line of a block, or a piece of one in backquotes.
+    return text.mid(begin, text.indexOf('\n', begin) - begin).split('`').first();
 }
 
 }
@@ -44,34 +36,54 @@ class tst_Package : public QObject
 
 private Q_SLOTS:
     void initTestCase();
-    void exportsNothingElse();
-    void usesNoPrivateSymbolOfQt();
+    void uninstall();
     void autoloadModuleNeedsOnlyTheCLibrary();
     void mentionsNoFolder();
     void findPackage();
-    void addSubdirectory();
+    void unknownComponent();
+    void partOfAProject_data();
+    void partOfAProject();
     void pkgConfig();
     void launcher();
 
 private:
-    bool buildConsumer(const QString &folder, const QStringList &options);
+    QByteArray shell(const QString &home, const QByteArray &commands, const QStringList &arguments = {});
+    QByteArray configureConsumer(const QString &folder, const QStringList &options,
+                                 const QString &home = {});
+    bool buildConsumer(const QString &folder, const QStringList &options, const QString &home = {});
     QString installed(const QString &path) const { return m_prefix + u'/' + path; }
     QString library(const QString &name) const { return installed(LibraryFolder + u'/' + name); }
 
     QTemporaryDir m_top;
-    QString m_firstPrefix = m_top.filePath(QStringLiteral("first"));
-    QString m_prefix = m_top.filePath(QStringLiteral("home/me/.local"));
+    const QString m_home = m_top.filePath(QStringLiteral("home/me"));
+    const QString m_prefix = m_home + QStringLiteral("/.local");
+    const QString m_firstHome = m_top.filePath(QStringLiteral("first"));
+    const QString m_sources = m_top.filePath(QStringLiteral("sources"));
 };
 
-/// Installs everything into one prefix and moves it to another.
+/// Runs what somebody with that home directory types in the folder with the sources, where the folder "build"
+/// is this build.
+QByteArray tst_Package::shell(const QString &home, const QByteArray &commands,
+                              const QStringList &arguments)
+{
+    QProcessEnvironment variables = bareEnvironment();
+    variables.insert(QStringLiteral("HOME"), home);
+    const QByteArray script = "cd '" + QFile::encodeName(m_sources) + "'\n" + commands;
+    return answer(QStringLiteral("sh"),
+                  QStringList{QStringLiteral("-ec"), QString::fromLocal8Bit(script), QStringLiteral("sh")}
+                      + arguments,
+                  variables);
+}
+
+/// Installs everything into one home directory and moves it to another.
 void tst_Package::initTestCase()
 {
-    const QByteArray log = answer(CMake, {QStringLiteral("--install"), QStringLiteral(BUILD_FOLDER),
-                                          QStringLiteral("--prefix"), m_firstPrefix,
-                                          QStringLiteral("--config"), QStringLiteral(BUILD_TYPE)});
-    QVERIFY(log.contains("libGLibEventDispatcher.so"));
-    QVERIFY(QDir().mkpath(QFileInfo(m_prefix).path()));
-    QVERIFY(QDir().rename(m_firstPrefix, m_prefix));
+    for (const QString &folder : {m_sources, m_firstHome, QFileInfo(m_home).path()})
+        QVERIFY(QDir().mkpath(folder));
+    QVERIFY(QFile::link(QStringLiteral(BUILD_FOLDER), m_sources + QStringLiteral("/build")));
+    const QByteArray log = shell(m_firstHome, documented("cmake --install build"));
+    QVERIFY2(log.contains("libGLibEventDispatcher.so"), log);
+    QVERIFY(QDir().rename(m_firstHome, m_home));
 
     for (const char *file :
          {"libGLibEventDispatcher.so", "libGLibEventDispatcher.so.1", "libGLibEventDispatcherAutoload.so",
@@ -83,37 +95,34 @@ void tst_Package::initTestCase()
          {"bin/qt-on-glib", "share/man/man1/qt-on-glib.1", "include/GLibEventDispatcher/GLibSelector",
           "include/GLibEventDispatcher/GLibEventDispatcher"})
         QVERIFY2(QFile::exists(installed(QLatin1String(file))), file);
+    QVERIFY(content(installed(QStringLiteral("include/GLibEventDispatcher/glibeventdispatcher_version.h")))
+                .contains("VERSION_STR \"" VERSION "\""));
+
+    // Debian's folders are for Debian's packages.
+    QVERIFY2(!LibraryFolder.contains(u'/'), LIBRARY_FOLDER);
+    QVERIFY(!QFile::exists(installed(QStringLiteral("share/doc"))));
 }
 
-void tst_Package::exportsNothingElse()
+/// Whatever was installed is gone, and what was there before is not.
+void tst_Package::uninstall()
 {
-    int count = 0;
-    for (const QByteArray &line : symbols(library(QStringLiteral("libGLibEventDispatcher.so")),
-                                          QStringLiteral("--defined-only"))) {
-        if (line.isEmpty())
-            continue;
-        ++count;
-        QByteArray name = line.mid(19); // behind the address and the kind
-        for (const char *prefix : {"vtable for ", "typeinfo for ", "typeinfo name for "}) {
-            if (name.startsWith(prefix))
-                name = name.mid(int(qstrlen(prefix))) + "::";
-        }
-        QVERIFY2(name.startsWith("GLibEventDispatcher::") || name.startsWith("GLibSelector::")
-                     || name == "glibeventdispatcher_install",
-                 line);
-    }
-    QVERIFY(count > 30);
-}
+    const QString home = m_top.filePath(QStringLiteral("second"));
+    const QString folder = home + QStringLiteral("/.local/") + LibraryFolder;
+    QVERIFY(QDir().mkpath(folder));
+    QFile other(folder + QStringLiteral("/libOther.so"));
+    QVERIFY(other.open(QIODevice::WriteOnly));
+    other.close();
 
-void tst_Package::usesNoPrivateSymbolOfQt()
-{
-    int count = 0;
-    for (const QByteArray &line : symbols(library(QStringLiteral("libGLibEventDispatcher.so")),
-                                          QStringLiteral("--undefined-only"))) {
-        QVERIFY2(!line.contains("PRIVATE_API"), line);
-        count += line.contains("@Qt_6");
-    }
-    QVERIFY(count > 30);
+    QVERIFY(shell(home, documented("cmake --install build")) != "failed");
+    QVERIFY(QFile::exists(folder + QStringLiteral("/libGLibEventDispatcher.so.1")));
+    QVERIFY(shell(home, documented("cmake --build build --target uninstall")) != "failed");
+
+    QStringList left;
+    QDirIterator files(home, QDir::Files | QDir::System | QDir::Hidden, QDirIterator::Subdirectories);
+    while (files.hasNext())
+        left += files.next();
+    QCOMPARE(left, QStringList{other.fileName()});
+    QVERIFY(!QFile::exists(home + QStringLiteral("/.local/include/GLibEventDispatcher")));
 }
 
 void tst_Package::autoloadModuleNeedsOnlyTheCLibrary()
@@ -131,65 +140,127 @@ void tst_Package::mentionsNoFolder()
     QDirIterator files(m_prefix, QDir::Files, QDirIterator::Subdirectories);
     while (files.hasNext()) {
         const QString path = files.next();
-        QFile file(path);
-        QVERIFY(file.open(QIODevice::ReadOnly));
-        const QByteArray content = file.readAll();
-        QVERIFY2(!content.contains(QFile::encodeName(m_firstPrefix)), qPrintable(path));
+        const QByteArray text = content(path);
+        QVERIFY2(!text.contains(QFile::encodeName(m_firstHome)), qPrintable(path));
         if (!path.contains(QStringLiteral(".so"))) // debug information may have it
-            QVERIFY2(!content.contains(BUILD_FOLDER), qPrintable(path));
+            QVERIFY2(!text.contains(BUILD_FOLDER), qPrintable(path));
         else
             QVERIFY2(!answer(QStringLiteral(READELF), {QStringLiteral("-d"), path}).contains("PATH)"),
                      qPrintable(path));
     }
 }
 
-bool tst_Package::buildConsumer(const QString &folder, const QStringList &options)
+/// With a home directory: as the documents say for what is installed there.
+QByteArray tst_Package::configureConsumer(const QString &folder, const QStringList &options,
+                                          const QString &home)
 {
-    const QStringList configure{QStringLiteral("-S"), QStringLiteral(CONSUMER_FOLDER),
+    const QStringList configure{CMake, QStringLiteral("-S"), QStringLiteral(CONSUMER_FOLDER),
                                 QStringLiteral("-B"), folder,
                                 QStringLiteral("-G"), QStringLiteral(GENERATOR),
                                 QStringLiteral("-DCMAKE_CXX_COMPILER=" COMPILER)};
-    return answer(CMake, configure + options) != "failed"
+    const QByteArray setting = home.isEmpty() ? QByteArray() : documented("export CMAKE_PREFIX_PATH");
+    return shell(home, setting + "\nexec \"$@\" 2>&1", configure + options);
+}
+
+bool tst_Package::buildConsumer(const QString &folder, const QStringList &options, const QString &home)
+{
+    return configureConsumer(folder, options, home) != "failed"
         && answer(CMake, {QStringLiteral("--build"), folder, QStringLiteral("--parallel"),
-                          QStringLiteral("2"), QStringLiteral("--target"), QStringLiteral("consumer"),
-                          QStringLiteral("autoloaded")})
+                          QStringLiteral("2")})
         != "failed";
 }
 
 void tst_Package::findPackage()
 {
     const QString folder = m_top.filePath(QStringLiteral("find-package"));
-    QVERIFY(buildConsumer(folder, {QStringLiteral("-DCMAKE_PREFIX_PATH=") + m_prefix}));
+    QVERIFY(buildConsumer(folder, {QStringLiteral("-DCOMPONENTS=Autoload")}, m_home));
     QCOMPARE(answer(folder + QStringLiteral("/consumer"), {}), QByteArray("glib\n"));
     QCOMPARE(answer(folder + QStringLiteral("/autoloaded"), {}), QByteArray("GLibEventDispatcher\n"));
 }
 
-void tst_Package::addSubdirectory()
+void tst_Package::unknownComponent()
 {
-    const QString folder = m_top.filePath(QStringLiteral("add-subdirectory"));
-    QVERIFY(buildConsumer(folder, {QStringLiteral("-DGLIBEVENTDISPATCHER_FOLDER=" SOURCE_FOLDER),
-                                   QStringLiteral("-DGLIBEVENTDISPATCHER_WINDOWSYSTEM=OFF")}));
-    QCOMPARE(answer(folder + QStringLiteral("/consumer"), {}), QByteArray("glib\n"));
-    QCOMPARE(answer(folder + QStringLiteral("/autoloaded"), {}), QByteArray("GLibEventDispatcher\n"));
+    const QString folder = m_top.filePath(QStringLiteral("unknown-component"));
+    QTest::ignoreMessage(QtWarningMsg,
+                         QRegularExpression(QStringLiteral(
+                             "(?s)there is no component Windows; the only one is\\s+Autoload")));
+    QCOMPARE(configureConsumer(folder, {QStringLiteral("-DCOMPONENTS=Windows")}, m_home),
+             QByteArray("failed"));
+}
+
+void tst_Package::partOfAProject_data()
+{
+    QTest::addColumn<bool>("isShared");
+    QTest::newRow("shared") << true;
+    QTest::newRow("static") << false;
+}
+
+/// The project's programs run where they are built, and where they are installed.
+void tst_Package::partOfAProject()
+{
+    QFETCH(bool, isShared);
+    const QString folder = m_top.filePath(QLatin1String(QTest::currentDataTag()));
+    const QString prefix = folder + QStringLiteral("-installed");
+    QStringList options{QStringLiteral("-DGLIBEVENTDISPATCHER_FOLDER=" SOURCE_FOLDER),
+                        QStringLiteral("-DGLIBEVENTDISPATCHER_WINDOWSYSTEM=OFF")};
+    if (!isShared)
+        options += QStringLiteral("-DBUILD_SHARED_LIBS=OFF");
+    QVERIFY(buildConsumer(folder, options));
+    QVERIFY(answer(CMake, {QStringLiteral("--install"), folder, QStringLiteral("--prefix"), prefix})
+            != "failed");
+    QCOMPARE(QFile::exists(prefix + u'/' + LibraryFolder + QStringLiteral("/libGLibEventDispatcher.so.1")),
+             isShared);
+
+    const QStringList programs =
+        isShared ? QStringList{QStringLiteral("/consumer"), QStringLiteral("/autoloaded")}
+                 : QStringList{QStringLiteral("/consumer")};
+    for (const QString &program : programs) {
+        const QByteArray expected = program == programs.first() ? "glib\n" : "GLibEventDispatcher\n";
+        QCOMPARE(answer(folder + program, {}), expected);
+    }
+    QVERIFY(QDir(folder).removeRecursively());
+    for (const QString &program : programs) {
+        const QByteArray expected = program == programs.first() ? "glib\n" : "GLibEventDispatcher\n";
+        QCOMPARE(answer(prefix + QStringLiteral("/bin") + program, {}), expected);
+        QVERIFY(!content(prefix + QStringLiteral("/bin") + program)
+                     .contains(QFile::encodeName(folder) + "/glibeventdispatcher"));
+    }
+    if (isShared)
+        return;
+
+    // A static library is a package as well.
+    const QString second = m_top.filePath(QStringLiteral("static-package"));
+    const QString findIt = QStringLiteral("-DCMAKE_PREFIX_PATH=") + prefix;
+    QVERIFY(buildConsumer(second, {findIt}));
+    QCOMPARE(answer(second + QStringLiteral("/consumer"), {}), QByteArray("glib\n"));
+    QTest::ignoreMessage(QtWarningMsg, QRegularExpression(QStringLiteral(
+                                           "(?s)there is no component Autoload, as.*BUILD_SHARED_LIBS=OFF")));
+    QCOMPARE(configureConsumer(second, {findIt, QStringLiteral("-DCOMPONENTS=Autoload")}),
+             QByteArray("failed"));
 }
 
 void tst_Package::pkgConfig()
 {
-    const QString file = library(QStringLiteral("pkgconfig/glibeventdispatcher.pc"));
-    const auto ask = [file](const char *option) {
-        return QString::fromLocal8Bit(answer(QStringLiteral(PKG_CONFIG), {QLatin1String(option), file}))
+    const auto ask = [this](const QByteArray &options) {
+        return QString::fromLocal8Bit(shell(m_home, documented("export CMAKE_PREFIX_PATH") + "\npkg-config "
+                                                + options + " glibeventdispatcher"))
             .simplified();
     };
     QCOMPARE(QDir(ask("--variable=prefix")).canonicalPath(), QDir(m_prefix).canonicalPath());
     QVERIFY(QFile::exists(ask("--variable=autoload")));
+    QVERIFY(QFile::exists(ask("--variable=libdir") + QStringLiteral("/libGLibEventDispatcher.so")));
+    QVERIFY(QFile::exists(ask("--variable=includedir") + QStringLiteral("/GLibEventDispatcher/GLibSelector")));
+    const QByteArray text = content(QStringLiteral(SOURCE_FOLDER "/docs/packaging.md"));
+    const QStringList variables = ask("--print-variables").split(u' ');
+    for (const QString &name : variables) {
+        if (name != QStringLiteral("pcfiledir"))
+            QVERIFY2(text.contains("| `" + name.toLatin1() + "` |"), qPrintable(name));
+    }
 
-    const QString program = m_top.filePath(QStringLiteral("pkg-config-consumer"));
-    QStringList arguments{QStringLiteral("-std=c++17"), QStringLiteral("-fPIC"), QStringLiteral("-o"),
-                          program, QStringLiteral(CONSUMER_FOLDER "/consumer.cpp")};
-    arguments += ask("--cflags").split(u' ') + ask("--libs").split(u' ');
-    arguments += QStringLiteral("-Wl,-rpath,") + ask("--variable=libdir");
-    QVERIFY(answer(QStringLiteral(COMPILER), arguments) != "failed");
-    QCOMPARE(answer(program, {}), QByteArray("glib\n"));
+    QVERIFY(QFile::copy(QStringLiteral(CONSUMER_FOLDER "/consumer.cpp"), m_sources + QStringLiteral("/app.cpp")));
+    QVERIFY(shell(m_home, documented("export CMAKE_PREFIX_PATH") + '\n' + documented("c++ -std=c++17 -fPIC"))
+            != "failed");
+    QCOMPARE(answer(m_sources + QStringLiteral("/a.out"), {}), QByteArray("glib\n"));
 }
 
 void tst_Package::launcher()

@@ -4,6 +4,7 @@
 #define GLIBEVENTDISPATCHER_H
 
 #include "glibeventdispatcher_export.h"
+#include "glibeventdispatcher_version.h"
 
 #include <QtCore/QAbstractEventDispatcher>
 
@@ -13,9 +14,9 @@ typedef struct _GMainContext GMainContext;
 
 class GLibEventDispatcherPrivate;
 
-// The class that the Qt at hand wants subclassed: timers in nanoseconds since Qt 6.8, in
-// milliseconds before. Qt's own name of the newer one becomes an alias of the older in Qt 7.
-#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+// The class that the Qt the library was built with wants subclassed: timers in nanoseconds since Qt 6.8,
+// in milliseconds before. Qt's own name of the newer one becomes an alias of the older in Qt 7.
+#if GLIBEVENTDISPATCHER_QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
 using GLibEventDispatcherBase = QAbstractEventDispatcherV2;
 #else
 using GLibEventDispatcherBase = QAbstractEventDispatcher;
@@ -92,7 +93,7 @@ public:
     void unregisterSocketNotifier(QSocketNotifier *notifier) override;
 
     bool unregisterTimers(QObject *object) override;
-#if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+#if GLIBEVENTDISPATCHER_QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
     void registerTimer(Qt::TimerId timerId, Duration interval, Qt::TimerType timerType,
                        QObject *object) override;
     bool unregisterTimer(Qt::TimerId timerId) override;

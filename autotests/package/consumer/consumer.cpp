@@ -7,6 +7,9 @@
 
 #include <cstdio>
 
+static_assert(GLIBEVENTDISPATCHER_VERSION >= QT_VERSION_CHECK(1, 0, 0));
+static_assert(QT_VERSION >= GLIBEVENTDISPATCHER_QT_VERSION);
+
 int main(int argc, char **argv)
 {
     GLibSelector selector;
