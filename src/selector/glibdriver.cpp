@@ -20,14 +20,13 @@ void GLibDriver::setPriority(int priority)
 
 bool GLibDriver::prepare(int *timeout)
 {
-    using Phase = ContextIteration::Phase;
-    if (m_selector->iterations().isRunBy(Phase::Preparing)) {
+    // If the last poll found a source of higher priority ready, GLib has not asked for what it found for the loop.
+    takePolled();
+    if (m_selector->iterations().isRunBy(ContextIteration::Phase::Preparing)) {
         m_work.setPollFds({});
         return false;
     }
     m_drives = true;
-    // If the last poll found a source of higher priority ready, nobody has asked for what it found for the loop.
-    takePolled();
     if (std::exchange(m_isAsleep, false))
         m_loop->awake();
 
