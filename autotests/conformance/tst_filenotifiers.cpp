@@ -205,10 +205,13 @@ void tst_FileNotifiers::everyChangeIsReported()
     for (int i = 1; i <= Changes; ++i) {
         for (int turns = 0; turns < TurnsBetween; ++turns)
             turn();
+        activations = 0;
         changer.change();
-        QVERIFY2(runUntil([&] { return activations >= i; }),
+        QVERIFY2(runUntil([&] { return activations > 0; }),
                  qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
-        QCOMPARE(activations, i);
+        // A change of the host's name is reported in all namespaces, so other programs may add to it.
+        if (file == File::Mounts)
+            QCOMPARE(activations, 1);
     }
 }
 
