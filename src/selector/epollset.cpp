@@ -36,6 +36,8 @@ bool EpollSet::open()
 
 int EpollSet::control(int operation, int fd, unsigned events, std::uint32_t token)
 {
+    if (isInherited())
+        return ESTALE;
     epoll_event event{};
     event.events = events;
     event.data.u64 = (std::uint64_t(token) << 32) | std::uint32_t(fd);

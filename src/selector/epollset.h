@@ -39,7 +39,7 @@ public:
     /// Becomes readable when something in the set is ready. -1 if the set is not open.
     int fd() const { return m_fd; }
 
-    // These return 0 or an errno.
+    // These return 0 or an errno: ESTALE for the set of a parent process.
     int add(int fd, unsigned events, std::uint32_t token);
     int modify(int fd, unsigned events, std::uint32_t token);
     int remove(int fd);

@@ -70,6 +70,7 @@ private:
     bool check();
     bool prepareIdle();
     void dispatch();
+    void endPolling();
     void takePolled();
 
     GLibSelectorPrivate *const m_selector;
