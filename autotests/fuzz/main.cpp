@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+
+#include "log.h"
+#include "process.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include <sys/resource.h>
+
+namespace {
+
+[[noreturn]] void usage()
+{
+    std::fputs("usage: eventloopfuzz qt|glib [--programs NUMBER] [--hours HOURS] [--seed FIRST] [--findings MOST]\n"
+               "       [--ignore TEXT]... [--logs]\n"
+               "Runs random programs, the one of the first seed and those that follow.\n"
+               "--ignore leaves out the lines of logs that contain TEXT, broken rules included.\n"
+               "--logs prints what the first one does on each dispatcher, and ends.\n",
+               stderr);
+    std::exit(2);
+}
+
+}
+
+int main(int argc, char **argv)
+{
+    using Clock = std::chrono::steady_clock;
+    if (argc < 2)
+        usage();
+    Program::Family family = Program::Family::Qt;
+    if (!std::strcmp(argv[1], "glib"))
+        family = Program::Family::GLib;
+    else if (std::strcmp(argv[1], "qt"))
+        usage();
+    unsigned seed = 1;
+    unsigned programs = 1000;
+    unsigned most = 1;
+    double hours = 0;
+    bool logs = false;
+    for (int i = 2; i < argc; ++i) {
+        const auto isOption = [&](const char *name) { return !std::strcmp(argv[i], name) && i + 1 < argc; };
+        if (isOption("--programs"))
+            programs = unsigned(std::strtoul(argv[++i], nullptr, 10));
+        else if (isOption("--seed"))
+            seed = unsigned(std::strtoul(argv[++i], nullptr, 10));
+        else if (isOption("--findings"))
+            most = unsigned(std::strtoul(argv[++i], nullptr, 10));
+        else if (isOption("--hours"))
+            hours = std::strtod(argv[++i], nullptr);
+        else if (isOption("--ignore"))
+            Log::ignore(argv[++i]);
+        else if (!std::strcmp(argv[i], "--logs"))
+            logs = true;
+        else
+            usage();
+    }
+    // A program that crashes leaves no file, and the order of Qt's hashes is the same each time.
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    setenv("QT_HASH_SEED", "0", true);
+
+    if (logs) {
+        const auto operations = Program::generate(seed, family);
+        std::fputs(Program::toCode(operations).c_str(), stdout);
+        printLogs(operations, family);
+        return 0;
+    }
+
+    const auto start = Clock::now();
+    const auto seconds = [start] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+    std::map<std::string, unsigned> findings; // how many of each sort
+    unsigned done = 0;
+    for (; hours > 0 ? seconds() < hours * 3600 : done < programs; ++done, ++seed) {
+        const auto operations = Program::generate(seed, family);
+        const auto mistake = findMistake(operations, family);
+        if (!mistake || ++findings[mistake->sort()] > 1)
+            continue;
+        std::printf("seed %u: %s: %s\n", seed, mistake->backend->name, mistake->text.c_str());
+        std::fflush(stdout);
+        const auto few = shrink(operations, family, *mistake);
+        const auto left = findMistake(few, family, mistake->backend);
+        std::printf("shrunk: %s\n%s\n", left ? left->text.c_str() : "it is not the same each time",
+                    Program::toCode(few).c_str());
+        std::fflush(stdout);
+        if (findings.size() >= most) {
+            ++done;
+            ++seed;
+            break;
+        }
+    }
+    for (const auto &[sort, count] : findings)
+        std::printf("%u of: %s\n", count, sort.c_str());
+    std::printf("%u programs up to seed %u, %lu steps, %.0f steps a second, %u sorts of mistakes\n", done, seed - 1,
+                stepCount(), double(stepCount()) / seconds(), unsigned(findings.size()));
+    return findings.empty() ? 0 : 1;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include "program.h"
+
+#include <optional>
+#include <string>
+
+/// What a program runs on.
+struct Backend
+{
+    const char *name;
+    bool isOurs;
+    bool polls; ///< with poll(2) in the place of epoll
+    bool isInGLibLoop; ///< the outermost loop is GLib's
+};
+
+/// Performs @p operations in a process of its own, and returns its log.
+std::string runProcess(const Program::Operations &operations, const Backend &backend);
+
+struct Mistake
+{
+    const Backend *backend;
+    std::string text;
+
+    /// What mistakes of the same cause have in common, mostly.
+    std::string sort() const;
+};
+
+/// What is wrong when @p operations are performed on each of the dispatchers, or on @p backend alone.
+std::optional<Mistake> findMistake(const Program::Operations &operations, Program::Family family,
+                                   const Backend *backend = nullptr);
+
+/// Prints what @p operations do on each of them.
+void printLogs(const Program::Operations &operations, Program::Family family);
+
+/// The lines of all logs until now.
+unsigned long stepCount();
+
+/// As few of @p operations as possible with which a mistake of the same sort is made.
+Program::Operations shrink(Program::Operations operations, Program::Family family, const Mistake &mistake);
+
+#endif
