@@ -24,6 +24,7 @@ const char *const TypeNames[] = {"read", "write", "exception"};
 Player::Object::~Object()
 {
     m_player->note("object %d is deleted", m_number);
+    m_player->m_deletedLater.erase(m_number);
     for (int number = m_number; number < TimerCount; number += ObjectCount)
         m_player->m_timers[std::size_t(number)].id = 0; // QObject stops them
 }
@@ -91,6 +92,8 @@ void Player::startTimer(const Operation &operation)
 
     timer.handler = operation.handler;
     timer.ticks = operation.count;
+    if (VirtualTime::now() > now * Unit + Unit / 4)
+        timer.ticks = 1; // The next one would not be on the grid.
     // It is put on the grid of units, so that small delays do not add up.
     const auto untilDue = (now + units) * Unit - VirtualTime::now();
     timer.interval = units > 0 ? std::chrono::floor<std::chrono::milliseconds>(untilDue) : 0ms;
@@ -152,6 +155,14 @@ void Player::onActivated(int number, int type)
         if (type != QSocketNotifier::Read || channel.isReady(type))
             channel.disable(type);
     }
+    // In which order the others of its notifiers follow in a loop inside, or after an exception, is left open.
+    if (performs(m_operations, channel.handlers[type],
+                 {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted})) {
+        for (int other = 0; other < 3; ++other) {
+            if (other != type)
+                channel.disable(other);
+        }
+    }
     run(channel.handlers[type]);
 }
 
@@ -160,6 +171,7 @@ void Player::progress()
 {
     m_turns = 0;
     m_blockIsAnnounced = false;
+    VirtualTime::advance(VirtualTime::TurnCost);
 }
 
 void Player::turn()
@@ -171,7 +183,7 @@ void Player::turn()
 void Player::onAwake()
 {
     turn();
-    VirtualTime::advance(110us); // as a poll; a turn need not have one
+    VirtualTime::advance(VirtualTime::TurnCost);
     m_isWoken = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace {
 
@@ -32,6 +33,14 @@ int main(int argc, char **argv)
     using Clock = std::chrono::steady_clock;
     if (argc < 2)
         usage();
+    if (!getenv("LD_BIND_NOW")) {
+        // What is looked up now is not looked up in each of the many processes; and the order of Qt's hashes is
+        // the same each time.
+        setenv("LD_BIND_NOW", "1", true);
+        setenv("QT_HASH_SEED", "0", true);
+        setenv("QT_NO_GLIB", "1", true);
+        execv("/proc/self/exe", argv);
+    }
     Program::Family family = Program::Family::Qt;
     if (!std::strcmp(argv[1], "glib"))
         family = Program::Family::GLib;
@@ -59,10 +68,10 @@ int main(int argc, char **argv)
         else
             usage();
     }
-    // A program that crashes leaves no file, and the order of Qt's hashes is the same each time.
+    // A program that crashes leaves no file.
     const rlimit none{0, 0};
     setrlimit(RLIMIT_CORE, &none);
-    setenv("QT_HASH_SEED", "0", true);
+    prepareProcesses();
 
     if (logs) {
         const auto operations = Program::generate(seed, family);
@@ -86,6 +95,7 @@ int main(int argc, char **argv)
         const auto left = findMistake(few, family, mistake->backend);
         std::printf("shrunk: %s\n%s\n", left ? left->text.c_str() : "it is not the same each time",
                     Program::toCode(few).c_str());
+        printLogs(few, family, mistake->backend);
         std::fflush(stdout);
         if (findings.size() >= most) {
             ++done;

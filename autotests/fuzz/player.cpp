@@ -122,8 +122,7 @@ void Player::perform(const Operation &operation)
         m_dispatcher->interrupt();
         break;
     case Kind::WakeUp:
-        m_isWoken = true;
-        m_dispatcher->wakeUp();
+        wakeUp();
         break;
     case Kind::Throw:
         if (mayThrow())
@@ -133,15 +132,19 @@ void Player::perform(const Operation &operation)
         post(operation);
         break;
     case Kind::SendPosted:
-        if (m_running.size() < MostHandlers)
+        if (m_running.size() < MostHandlers) {
             QCoreApplication::sendPostedEvents();
+            remindOfDeletes();
+        }
         break;
     case Kind::RemovePosted:
         QCoreApplication::removePostedEvents(m_objects[std::size_t(operation.target)], QEvent::User);
         break;
     case Kind::DeleteLater:
-        if (mayDeleteLater(operation.target, false))
+        if (mayDeleteLater(operation.target, false)) {
+            m_deletedLater.insert(operation.target);
             object(operation.target)->deleteLater();
+        }
         break;
     case Kind::Delete:
         if (!isRunning(operation.target))
@@ -208,10 +211,8 @@ void Player::loop(const Operation &operation)
         return;
     // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
     // and not with the other.
-    if (operation.kind == Kind::ProcessEvents && isInPostedEvent()) {
-        m_isWoken = true;
-        m_dispatcher->wakeUp();
-    }
+    if (operation.kind == Kind::ProcessEvents && isInPostedEvent())
+        wakeUp();
     Frame frame{operation.kind, operation.option};
     if (frame.kind == Kind::Exec && m_outside == Outside::GLib)
         frame.kind = Kind::NestGLib;
@@ -233,14 +234,14 @@ void Player::loop(const Operation &operation)
     }
     m_frames.pop_back();
     m_isAwake = true; // the turn that it was in is
+    m_isWoken = false; // the loop inside may have polled it
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;
         // The same wake-up decides whether the call outside waits.
-        if (m_frames.back()->kind == Kind::ProcessEvents) {
-            m_isWoken = true;
-            m_dispatcher->wakeUp();
-        }
+        if (m_frames.back()->kind == Kind::ProcessEvents)
+            wakeUp();
     }
+    remindOfDeletes();
     stopZeroTimersBesideLateOnes();
 }
 
@@ -282,6 +283,19 @@ void Player::exit(Frame &frame, int code)
         g_main_loop_quit(frame.glibLoop);
     else
         QCoreApplication::exit(code);
+}
+
+void Player::wakeUp()
+{
+    m_isWoken = true;
+    m_dispatcher->wakeUp();
+}
+
+/// Qt's dispatchers forget deferred deletes that were not sent in a loop inside until something else wakes them up.
+void Player::remindOfDeletes()
+{
+    if (!m_deletedLater.empty())
+        wakeUp();
 }
 
 void Player::quit(int code)

@@ -83,6 +83,8 @@ private:
     Frame *loopToExit(int distance);
     void exit(Frame &frame, int code);
     void quit(int code);
+    void wakeUp();
+    void remindOfDeletes();
     bool mayThrow() const;
     Object *object(int number);
     bool isInPostedEvent() const;
@@ -138,6 +140,7 @@ private:
     std::vector<std::unique_ptr<Source>> m_sources;
     std::set<int> m_posted; // numbers of events that are neither sent nor removed
     int m_lastPosted = 0;
+    std::set<int> m_deletedLater; // objects that will be
 
     std::vector<Operation> m_steps; // of other threads
     std::size_t m_nextStep = 0;

@@ -30,20 +30,20 @@ constexpr Backend Ours[] = {
     {"poll in a GLib loop", true, true, true},
 };
 
+char programName[] = "eventloopfuzz";
+char *arguments[] = {programName, nullptr};
+int argumentCount = 1;
+
 [[noreturn]] void perform(const Operations &operations, const Backend &backend, int fd)
 {
     Log::open(fd);
     qInstallMessageHandler([](QtMsgType, const QMessageLogContext &, const QString &) {});
-    qputenv("QT_NO_GLIB", "1");
     if (backend.polls)
         qputenv("GLIBEVENTDISPATCHER_BACKEND", "poll");
     if (backend.isOurs)
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
-    char name[] = "eventloopfuzz";
-    char *arguments[] = {name, nullptr};
-    int count = 1;
     {
-        QCoreApplication app(count, arguments);
+        QCoreApplication app(argumentCount, arguments);
         Player player(operations,
                       backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt);
         player.play();
@@ -79,6 +79,12 @@ std::string difference(const std::string &reference, const std::string &log)
     return lineAt(log, position) + ", but " + lineAt(reference, position) + " with " + Unix.name;
 }
 
+}
+
+void prepareProcesses()
+{
+    const QCoreApplication app(argumentCount, arguments);
+    QCoreApplication::processEvents();
 }
 
 std::string runProcess(const Operations &operations, const Backend &backend)
@@ -132,14 +138,17 @@ std::optional<Mistake> findMistake(const Operations &operations, Family family, 
     return std::nullopt;
 }
 
-void printLogs(const Operations &operations, Family family)
+void printLogs(const Operations &operations, Family family, const Backend *only)
 {
     const auto print = [&](const Backend &backend) {
         std::printf("--- %s\n%s", backend.name, runProcess(operations, backend).c_str());
     };
     if (family == Family::Qt)
         print(Unix);
-    std::for_each(std::begin(Ours), std::end(Ours), print);
+    for (const Backend &backend : Ours) {
+        if (!only || only == &backend)
+            print(backend);
+    }
 }
 
 unsigned long stepCount()

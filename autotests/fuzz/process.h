@@ -17,6 +17,9 @@ struct Backend
     bool isInGLibLoop; ///< the outermost loop is GLib's
 };
 
+/// To be called first. What each process would do again is done here once.
+void prepareProcesses();
+
 /// Performs @p operations in a process of its own, and returns its log.
 std::string runProcess(const Program::Operations &operations, const Backend &backend);
 
@@ -33,8 +36,9 @@ struct Mistake
 std::optional<Mistake> findMistake(const Program::Operations &operations, Program::Family family,
                                    const Backend *backend = nullptr);
 
-/// Prints what @p operations do on each of them.
-void printLogs(const Program::Operations &operations, Program::Family family);
+/// Prints what @p operations do on each of them, or on @p backend and what it is compared with.
+void printLogs(const Program::Operations &operations, Program::Family family,
+               const Backend *backend = nullptr);
 
 /// The lines of all logs until now.
 unsigned long stepCount();

@@ -109,8 +109,7 @@ void Player::idle()
         if (frame.kind != Kind::ProcessEvents) {
             exit(frame, -7);
         } else {
-            m_isWoken = true;
-            m_dispatcher->wakeUp();
+            wakeUp();
         }
     });
 }

@@ -17,8 +17,6 @@ using VirtualTime::TimePoint;
 
 namespace {
 
-/// What a turn costs. It is more than a loop may leave the kernel or GLib alone for while it has other work.
-constexpr auto TurnCost = 110us;
 /// What a look at the clock costs; without that, who waits for the time by looking would wait for ever.
 constexpr auto LookCost = 1us;
 /// A dispatcher may end a sleep for reasons of its own. This many times in a row it is let.
@@ -54,7 +52,7 @@ template<typename Poll>
 int wait(std::optional<std::chrono::nanoseconds> timeout, Poll poll)
 {
     VirtualTime::Surroundings *const surroundings = theSurroundings;
-    VirtualTime::advance(TurnCost);
+    VirtualTime::advance(VirtualTime::TurnCost);
     surroundings->polling();
     constexpr auto Never = TimePoint::max();
     const TimePoint end = timeout && *timeout < Never - VirtualTime::now() ? VirtualTime::now() + *timeout : Never;
@@ -79,7 +77,7 @@ int wait(std::optional<std::chrono::nanoseconds> timeout, Poll poll)
             theTime = end;
             return 0;
         }
-        if (timer && end < Never && *timer < step) {
+        if (timer && end < *timer && *timer < step) {
             theTime = std::max(start, *timer + 1ms);
             vainSleeps = 0;
             return 0;

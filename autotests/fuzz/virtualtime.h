@@ -51,6 +51,10 @@ void advance(std::chrono::nanoseconds duration);
 /// Whether descriptor @p fd has any of @p events now, or an error.
 bool isReady(int fd, short events);
 
+/// What a turn, a poll or a handler costs. It is more than a loop may leave the kernel or GLib alone for while it
+/// has other work.
+constexpr std::chrono::microseconds TurnCost(110);
+
 /// How far from its time a timer may fire, and what the clock may have moved in between.
 constexpr std::chrono::seconds Tolerance(1);
 
