@@ -92,6 +92,12 @@ void Log::wrong(const char *format, ...)
         finish();
 }
 
+void Log::endProgram()
+{
+    theText += End;
+    ::alarm(SecondsToLive);
+}
+
 void Log::end()
 {
     finish();

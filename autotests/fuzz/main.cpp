@@ -26,6 +26,31 @@ namespace {
     std::exit(2);
 }
 
+/// So many programs share their processes, because making one costs more than running a program.
+constexpr unsigned BatchSize = 25;
+
+using Findings = std::map<std::string, unsigned>; // how many of each sort
+
+void report(const Program::Operations &operations, unsigned seed, Program::Family family, Findings &findings)
+{
+    const auto mistake = findMistake(operations, family);
+    if (!mistake) {
+        std::printf("seed %u: something is wrong after the programs before it, but not without them\n", seed);
+        ++findings["depends on the programs before"];
+        return;
+    }
+    if (++findings[mistake->sort()] > 1)
+        return;
+    std::printf("seed %u: %s: %s\n", seed, mistake->backend->name, mistake->text.c_str());
+    std::fflush(stdout);
+    const auto few = shrink(operations, family, *mistake);
+    const auto left = findMistake(few, family, mistake->backend);
+    std::printf("shrunk: %s\n%s\n", left ? left->text.c_str() : "it is not the same each time",
+                Program::toCode(few).c_str());
+    printLogs(few, family, mistake->backend);
+    std::fflush(stdout);
+}
+
 }
 
 int main(int argc, char **argv)
@@ -82,26 +107,24 @@ int main(int argc, char **argv)
 
     const auto start = Clock::now();
     const auto seconds = [start] { return std::chrono::duration<double>(Clock::now() - start).count(); };
-    std::map<std::string, unsigned> findings; // how many of each sort
+    Findings findings;
     unsigned done = 0;
-    for (; hours > 0 ? seconds() < hours * 3600 : done < programs; ++done, ++seed) {
-        const auto operations = Program::generate(seed, family);
-        const auto mistake = findMistake(operations, family);
-        if (!mistake || ++findings[mistake->sort()] > 1)
+    const auto goesOn = [&] {
+        return findings.size() < most && (hours > 0 ? seconds() < hours * 3600 : done < programs);
+    };
+    while (goesOn()) {
+        std::vector<Program::Operations> batch;
+        for (unsigned i = 0; i < BatchSize && (hours > 0 || done + i < programs); ++i)
+            batch.push_back(Program::generate(seed + i, family));
+        const auto wrong = findWrongOne(batch, family);
+        const auto right = unsigned(wrong.value_or(batch.size()));
+        seed += right;
+        done += right;
+        if (!wrong)
             continue;
-        std::printf("seed %u: %s: %s\n", seed, mistake->backend->name, mistake->text.c_str());
-        std::fflush(stdout);
-        const auto few = shrink(operations, family, *mistake);
-        const auto left = findMistake(few, family, mistake->backend);
-        std::printf("shrunk: %s\n%s\n", left ? left->text.c_str() : "it is not the same each time",
-                    Program::toCode(few).c_str());
-        printLogs(few, family, mistake->backend);
-        std::fflush(stdout);
-        if (findings.size() >= most) {
-            ++done;
-            ++seed;
-            break;
-        }
+        report(batch[*wrong], seed, family, findings);
+        ++seed;
+        ++done;
     }
     for (const auto &[sort, count] : findings)
         std::printf("%u of: %s\n", count, sort.c_str());

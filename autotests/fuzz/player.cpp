@@ -16,7 +16,6 @@ using VirtualTime::TimePoint;
 
 namespace {
 
-constexpr int MostPerformed = 400;
 constexpr std::size_t MostLoops = 4;
 constexpr std::size_t MostHandlers = 8;
 
@@ -39,6 +38,11 @@ Player::Player(const Operations &operations, Outside outside)
 
 Player::~Player()
 {
+    for (const auto &source : m_sources) {
+        if (!source->isRemoved)
+            source->remove();
+        g_source_unref(source->source);
+    }
     for (const QPointer<QObject> &object : m_objects)
         delete object.data();
 }

@@ -9,6 +9,9 @@
 
 #include <glib.h>
 
+/// So many operations a program performs; what it may do for ever ends there.
+constexpr int MostPerformed = 400;
+
 /**
  * The unit of a program's times. What the main thread does takes a few of these at most, and coarse timers are not off
  * by more than half a second; so a unit tells the same time with every dispatcher, and two timers that are due

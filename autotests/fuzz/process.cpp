@@ -34,7 +34,7 @@ char programName[] = "eventloopfuzz";
 char *arguments[] = {programName, nullptr};
 int argumentCount = 1;
 
-[[noreturn]] void perform(const Operations &operations, const Backend &backend, int fd)
+[[noreturn]] void perform(const std::vector<Operations> &programs, const Backend &backend, int fd)
 {
     Log::open(fd);
     qInstallMessageHandler([](QtMsgType, const QMessageLogContext &, const QString &) {});
@@ -44,9 +44,10 @@ int argumentCount = 1;
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
     {
         QCoreApplication app(argumentCount, arguments);
-        Player player(operations,
-                      backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt);
-        player.play();
+        for (const Operations &operations : programs) {
+            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt).play();
+            Log::endProgram();
+        }
     }
     Log::end();
 }
@@ -87,7 +88,7 @@ void prepareProcesses()
     QCoreApplication::processEvents();
 }
 
-std::string runProcess(const Operations &operations, const Backend &backend)
+std::vector<std::string> runProcess(const std::vector<Operations> &programs, const Backend &backend)
 {
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) < 0)
@@ -97,17 +98,45 @@ std::string runProcess(const Operations &operations, const Backend &backend)
         qFatal("no process");
     if (child == 0) {
         ::close(fds[0]);
-        perform(operations, backend, fds[1]);
+        perform(programs, backend, fds[1]);
     }
     ::close(fds[1]);
-    std::string log;
+    std::string text;
     char buffer[16384];
     for (ssize_t count; (count = ::read(fds[0], buffer, sizeof(buffer))) > 0;)
-        log.append(buffer, std::size_t(count));
+        text.append(buffer, std::size_t(count));
     ::close(fds[0]);
     ::waitpid(child, nullptr, 0);
-    steps += std::size_t(std::count(log.begin(), log.end(), '\n'));
-    return log;
+    steps += std::size_t(std::count(text.begin(), text.end(), '\n'));
+
+    std::vector<std::string> logs;
+    for (std::size_t start = 0; start < text.size();) {
+        const std::size_t end = std::min(text.find(Log::End, start), text.size());
+        logs.push_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    return logs;
+}
+
+std::optional<std::size_t> findWrongOne(const std::vector<Operations> &programs, Family family)
+{
+    std::vector<std::string> reference;
+    std::size_t wrong = programs.size();
+    if (family == Family::Qt) {
+        reference = runProcess(programs, Unix);
+        if (reference.size() < programs.size() || brokenRule(reference.back()))
+            wrong = reference.size() - 1;
+    }
+    for (const Backend &backend : Ours) {
+        const auto logs = runProcess(programs, backend);
+        if (logs.size() < programs.size() || brokenRule(logs.back()))
+            wrong = std::min(wrong, logs.size() - 1);
+        for (std::size_t i = 0; !backend.isInGLibLoop && i < std::min(reference.size(), logs.size()); ++i) {
+            if (reference[i] != logs[i])
+                wrong = std::min(wrong, i);
+        }
+    }
+    return wrong < programs.size() ? std::optional(wrong) : std::nullopt;
 }
 
 std::string Mistake::sort() const
@@ -122,14 +151,14 @@ std::optional<Mistake> findMistake(const Operations &operations, Family family, 
     const bool hasReference = family == Family::Qt && (!only || !only->isInGLibLoop);
     std::string reference;
     if (hasReference) {
-        reference = runProcess(operations, Unix);
+        reference = runProcess({operations}, Unix).back();
         if (const auto broken = brokenRule(reference))
             return Mistake{&Unix, *broken};
     }
     for (const Backend &backend : Ours) {
         if (only && only != &backend)
             continue;
-        const std::string log = runProcess(operations, backend);
+        const std::string log = runProcess({operations}, backend).back();
         if (const auto broken = brokenRule(log))
             return Mistake{&backend, *broken};
         if (hasReference && !backend.isInGLibLoop && log != reference)
@@ -141,7 +170,7 @@ std::optional<Mistake> findMistake(const Operations &operations, Family family, 
 void printLogs(const Operations &operations, Family family, const Backend *only)
 {
     const auto print = [&](const Backend &backend) {
-        std::printf("--- %s\n%s", backend.name, runProcess(operations, backend).c_str());
+        std::printf("--- %s\n%s", backend.name, runProcess({operations}, backend).back().c_str());
     };
     if (family == Family::Qt)
         print(Unix);

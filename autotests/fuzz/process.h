@@ -20,8 +20,9 @@ struct Backend
 /// To be called first. What each process would do again is done here once.
 void prepareProcesses();
 
-/// Performs @p operations in a process of its own, and returns its log.
-std::string runProcess(const Program::Operations &operations, const Backend &backend);
+/// Performs @p programs, one after the other, in a process of their own, and returns their logs. If a rule is broken,
+/// that log is the last one.
+std::vector<std::string> runProcess(const std::vector<Program::Operations> &programs, const Backend &backend);
 
 struct Mistake
 {
@@ -31,6 +32,9 @@ struct Mistake
     /// What mistakes of the same cause have in common, mostly.
     std::string sort() const;
 };
+
+/// The first of @p programs that something is wrong with, all of them in the same processes.
+std::optional<std::size_t> findWrongOne(const std::vector<Program::Operations> &programs, Program::Family family);
 
 /// What is wrong when @p operations are performed on each of the dispatchers, or on @p backend alone.
 std::optional<Mistake> findMistake(const Program::Operations &operations, Program::Family family,

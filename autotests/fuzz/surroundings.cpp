@@ -102,8 +102,8 @@ void Player::idle()
     m_turns = 0;
     note("idle");
     m_isIdleOutside = m_frames.size() == 1;
-    if (++m_rescues > MostRescues || m_frames.empty())
-        Log::end();
+    if (++m_rescues > MostRescues)
+        m_performed = MostPerformed;
     m_helper.call([this] {
         Frame &frame = *m_frames.back();
         if (frame.kind != Kind::ProcessEvents) {

@@ -23,11 +23,13 @@ constexpr auto LookCost = 1us;
 constexpr int MostVainSleeps = 3;
 
 // Not zero: that often means "no time".
-constexpr auto StartOfClock = std::chrono::hours(1);
+constexpr TimePoint StartOfClock = std::chrono::hours(1);
 
 VirtualTime::Surroundings *theSurroundings = nullptr;
 std::atomic<TimePoint> theTime{TimePoint::zero()};
+TimePoint theBase = StartOfClock; // of theTime
 thread_local bool isMainThread = false;
+bool isVirtual = false; // from the first program on
 int vainSleeps = 0;
 
 template<typename Function>
@@ -132,8 +134,12 @@ int waitForEpoll(int fd, epoll_event *events, int count, std::optional<std::chro
 
 void VirtualTime::start(Surroundings *surroundings)
 {
+    using Hours = std::chrono::hours;
+    theBase += std::chrono::ceil<Hours>(theTime.load());
+    theTime = TimePoint::zero();
     theSurroundings = surroundings;
     isMainThread = true;
+    isVirtual = true;
 }
 
 void VirtualTime::stop()
@@ -162,11 +168,11 @@ extern "C" {
 int clock_gettime(clockid_t clock, timespec *time)
 {
     static const auto real = next<int(clockid_t, timespec *)>("clock_gettime");
-    if (!theSurroundings || (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE))
+    if (!isVirtual || (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE))
         return real(clock, time);
     if (isMainThread)
         VirtualTime::advance(LookCost);
-    const TimePoint now = theTime.load() + StartOfClock;
+    const TimePoint now = theTime.load() + theBase;
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
     time->tv_sec = time_t(seconds.count());
     time->tv_nsec = long((now - seconds).count());

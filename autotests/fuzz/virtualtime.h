@@ -40,9 +40,9 @@ protected:
     ~Surroundings() = default;
 };
 
-/// Takes over the clock; the calling thread is the main thread from now on.
+/// Starts the time of a program; the calling thread is its main thread.
 void start(Surroundings *surroundings);
-/// Gives the clock back.
+/// Ends it. The clock goes on from there with the next.
 void stop();
 
 TimePoint now();
