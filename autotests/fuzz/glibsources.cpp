@@ -71,6 +71,7 @@ bool Player::onSource(Source &source)
     if (frame)
         ++frame->callbacks;
     run(source.handler);
+    source.due = VirtualTime::now() + source.interval; // GLib counts from the end of the call
     if (frame)
         --frame->callbacks;
     --source.runs;

@@ -31,11 +31,13 @@ constexpr unsigned BatchSize = 25;
 
 using Findings = std::map<std::string, unsigned>; // how many of each sort
 
-void report(const Program::Operations &operations, unsigned seed, Program::Family family, Findings &findings)
+void report(const Program::Operations &operations, unsigned seed, Program::Family family,
+            const Mistake &inBatch, Findings &findings)
 {
     const auto mistake = findMistake(operations, family);
     if (!mistake) {
-        std::printf("seed %u: something is wrong after the programs before it, but not without them\n", seed);
+        std::printf("seed %u: after the programs before it, but not without them: %s: %s\n", seed,
+                    inBatch.backend->name, inBatch.text.c_str());
         ++findings["depends on the programs before"];
         return;
     }
@@ -117,12 +119,12 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < BatchSize && (hours > 0 || done + i < programs); ++i)
             batch.push_back(Program::generate(seed + i, family));
         const auto wrong = findWrongOne(batch, family);
-        const auto right = unsigned(wrong.value_or(batch.size()));
+        const auto right = unsigned(wrong ? wrong->index : batch.size());
         seed += right;
         done += right;
         if (!wrong)
             continue;
-        report(batch[*wrong], seed, family, findings);
+        report(batch[wrong->index], seed, family, wrong->mistake, findings);
         ++seed;
         ++done;
     }

@@ -280,11 +280,13 @@ Player::Frame *Player::loopToExit(int distance)
 void Player::exit(Frame &frame, int code)
 {
     frame.isTold = true;
+    if (frame.glibLoop) {
+        g_main_loop_quit(frame.glibLoop);
+        return;
+    }
     m_isWoken = true;
     if (frame.loop)
         frame.loop->exit(code);
-    else if (frame.glibLoop)
-        g_main_loop_quit(frame.glibLoop);
     else
         QCoreApplication::exit(code);
 }

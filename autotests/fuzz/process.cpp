@@ -118,25 +118,30 @@ std::vector<std::string> runProcess(const std::vector<Operations> &programs, con
     return logs;
 }
 
-std::optional<std::size_t> findWrongOne(const std::vector<Operations> &programs, Family family)
+std::optional<WrongOne> findWrongOne(const std::vector<Operations> &programs, Family family)
 {
-    std::vector<std::string> reference;
-    std::size_t wrong = programs.size();
-    if (family == Family::Qt) {
-        reference = runProcess(programs, Unix);
-        if (reference.size() < programs.size() || brokenRule(reference.back()))
-            wrong = reference.size() - 1;
-    }
-    for (const Backend &backend : Ours) {
+    std::optional<WrongOne> first;
+    const auto add = [&](std::size_t index, const Backend &backend, const std::string &text) {
+        if (!first || index < first->index)
+            first = WrongOne{index, {&backend, text}};
+    };
+    const auto run = [&](const Backend &backend) {
         const auto logs = runProcess(programs, backend);
-        if (logs.size() < programs.size() || brokenRule(logs.back()))
-            wrong = std::min(wrong, logs.size() - 1);
+        if (logs.empty())
+            add(0, backend, "no log");
+        else if (const auto broken = brokenRule(logs.back()))
+            add(logs.size() - 1, backend, *broken);
+        return logs;
+    };
+    const auto reference = family == Family::Qt ? run(Unix) : std::vector<std::string>();
+    for (const Backend &backend : Ours) {
+        const auto logs = run(backend);
         for (std::size_t i = 0; !backend.isInGLibLoop && i < std::min(reference.size(), logs.size()); ++i) {
             if (reference[i] != logs[i])
-                wrong = std::min(wrong, i);
+                add(i, backend, difference(reference[i], logs[i]));
         }
     }
-    return wrong < programs.size() ? std::optional(wrong) : std::nullopt;
+    return first;
 }
 
 std::string Mistake::sort() const

@@ -33,8 +33,14 @@ struct Mistake
     std::string sort() const;
 };
 
+struct WrongOne
+{
+    std::size_t index;
+    Mistake mistake;
+};
+
 /// The first of @p programs that something is wrong with, all of them in the same processes.
-std::optional<std::size_t> findWrongOne(const std::vector<Program::Operations> &programs, Program::Family family);
+std::optional<WrongOne> findWrongOne(const std::vector<Program::Operations> &programs, Program::Family family);
 
 /// What is wrong when @p operations are performed on each of the dispatchers, or on @p backend alone.
 std::optional<Mistake> findMistake(const Program::Operations &operations, Program::Family family,
