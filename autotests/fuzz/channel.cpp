@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@ constexpr int FirstDuplicate = 100;
 constexpr int FirstPeer = 200;
 
 constexpr short EventsByType[] = {POLLIN, POLLOUT, POLLPRI};
+
+bool hasHostName = false;
 
 class Notifier final : public QSocketNotifier
 {
@@ -46,10 +49,22 @@ private:
 
 }
 
-Channel::Channel(Activated activated)
-    : m_activated(std::move(activated))
+void Channel::ownHostName()
 {
-    open();
+    hasHostName = ::unshare(CLONE_NEWUTS) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWUTS) == 0;
+}
+
+Channel::Channel(Kind kind, Activated activated)
+    : m_kind(kind)
+    , m_activated([this, call = std::move(activated)](int type) {
+        m_isChanged = false;
+        call(type);
+    })
+{
+    if (kind == HostName)
+        m_fd = ::open("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC);
+    else
+        open();
 }
 
 Channel::~Channel()
@@ -82,13 +97,18 @@ void Channel::close()
     hangUp();
 }
 
-bool Channel::write()
+void Channel::write()
 {
-    return m_peer >= 0 && ::write(m_peer, "x", 1) == 1;
+    if (m_kind == HostName)
+        m_isChanged = hasHostName && m_fd >= 0 && ::sethostname("fuzz", 4) == 0;
+    else if (m_peer >= 0 && ::write(m_peer, "x", 1) != 1)
+        return; // It is full.
 }
 
 void Channel::drain()
 {
+    if (m_kind == HostName)
+        return;
     char buffer[64];
     while (::read(m_fd, buffer, sizeof(buffer)) > 0) { }
 }
@@ -117,6 +137,8 @@ void Channel::reopen(bool keepDuplicate)
 
 void Channel::enable(int type)
 {
+    if (m_fd < 0)
+        return;
     if (!m_notifiers[type])
         m_notifiers[type] = std::make_unique<Notifier>(m_fd, type, m_activated);
     m_notifiers[type]->setEnabled(true);
@@ -144,5 +166,7 @@ bool Channel::isReady() const
 
 bool Channel::isReady(int type) const
 {
+    if (m_kind == HostName) // To ask would be to take the report.
+        return isEnabled(type) && m_isChanged;
     return isEnabled(type) && VirtualTime::isReady(m_fd, EventsByType[type]);
 }

@@ -9,19 +9,27 @@
 #include <functional>
 #include <memory>
 
-/// A connected pair of sockets; the notifiers of a program are for one of the two.
+/**
+ * A connected pair of sockets; the notifiers of a program are for one of the two. Or the file of the host's name, whose
+ * poll() reports each change once, so that a report that is thrown away is lost.
+ */
 class Channel
 {
 public:
+    enum Kind { Sockets, HostName };
+
+    /// Gives this process, which must not have threads yet, a host's name of its own. Without it
+    /// the name never changes.
+    static void ownHostName();
+
     using Activated = std::function<void(int type)>;
 
-    explicit Channel(Activated activated);
+    Channel(Kind kind, Activated activated);
     ~Channel();
     Q_DISABLE_COPY_MOVE(Channel)
 
     int fd() const { return m_fd; }
-    /// Tells whether it did; a full socket or one that was hung up takes nothing.
-    bool write();
+    void write();
     void drain();
     bool isHungUp() const { return m_peer < 0; }
     void hangUp();
@@ -44,7 +52,9 @@ private:
     void open();
     void close();
 
+    const Kind m_kind;
     Activated m_activated;
+    bool m_isChanged = false; // the name, and nobody knows yet
     int m_fd = -1;
     int m_peer = -1;
     std::deque<int> m_duplicates;

@@ -132,16 +132,20 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::Disable:
         operation.target = random.below(ChannelCount);
         operation.value = random.chance(65) ? int(QSocketNotifier::Read) : random.below(3);
+        if (operation.target == FileChannel)
+            operation.value = QSocketNotifier::Exception;
         operation.count = 1 + random.below(3);
         operation.handler = anyHandler();
         break;
     case Kind::Write:
-    case Kind::Drain:
-    case Kind::HangUp:
         operation.target = random.below(ChannelCount);
         break;
+    case Kind::Drain:
+    case Kind::HangUp:
+        operation.target = random.below(SocketCount);
+        break;
     case Kind::Reopen:
-        operation.target = random.below(ChannelCount);
+        operation.target = random.below(SocketCount);
         operation.option = random.below(2);
         break;
     case Kind::NestGLib:
@@ -152,7 +156,7 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
         constexpr int Priorities[] = {0, 0, 0, 200, 300, 100, -100};
         operation.target = random.below(SourceCount);
         operation.value = random.oneOf(Priorities);
-        operation.option = kind == Kind::AddFd ? random.below(ChannelCount) : 1 + random.below(4);
+        operation.option = kind == Kind::AddFd ? random.below(SocketCount) : 1 + random.below(4);
         operation.count = 1 + random.below(4);
         operation.handler = anyHandler();
         break;

@@ -37,6 +37,7 @@ int argumentCount = 1;
 [[noreturn]] void perform(const std::vector<Operations> &programs, const Backend &backend, int fd)
 {
     Log::open(fd);
+    Channel::ownHostName();
     qInstallMessageHandler([](QtMsgType, const QMessageLogContext &, const QString &) {});
     if (backend.polls)
         qputenv("GLIBEVENTDISPATCHER_BACKEND", "poll");

@@ -66,7 +66,10 @@ using Operations = std::vector<Operation>;
 
 constexpr int ObjectCount = 4;
 constexpr int TimerCount = 6;
-constexpr int ChannelCount = 3;
+constexpr int SocketCount = 3;
+/// The channel of a file whose changes poll() reports once; its notifiers are all of the type Exception.
+constexpr int FileChannel = SocketCount;
+constexpr int ChannelCount = SocketCount + 1;
 constexpr int SourceCount = 4;
 
 enum class Family {
