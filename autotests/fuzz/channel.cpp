@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ constexpr int FirstPeer = 200;
 
 constexpr short EventsByType[] = {POLLIN, POLLOUT, POLLPRI};
 
-bool hasHostName = false;
+bool hasMounts = false;
 
 class Notifier final : public QSocketNotifier
 {
@@ -49,9 +50,10 @@ private:
 
 }
 
-void Channel::ownHostName()
+void Channel::ownMounts()
 {
-    hasHostName = ::unshare(CLONE_NEWUTS) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWUTS) == 0;
+    hasMounts = (::unshare(CLONE_NEWNS) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
+        && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
 Channel::Channel(Kind kind, Activated activated)
@@ -61,8 +63,8 @@ Channel::Channel(Kind kind, Activated activated)
         call(type);
     })
 {
-    if (kind == HostName)
-        m_fd = ::open("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC);
+    if (kind == MountInfo)
+        m_fd = ::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     else
         open();
 }
@@ -99,15 +101,15 @@ void Channel::close()
 
 void Channel::write()
 {
-    if (m_kind == HostName)
-        m_isChanged = hasHostName && m_fd >= 0 && ::sethostname("fuzz", 4) == 0;
+    if (m_kind == MountInfo)
+        m_isChanged = hasMounts && m_fd >= 0 && ::mount("/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0;
     else if (m_peer >= 0 && ::write(m_peer, "x", 1) != 1)
         return; // It is full.
 }
 
 void Channel::drain()
 {
-    if (m_kind == HostName)
+    if (m_kind == MountInfo)
         return;
     char buffer[64];
     while (::read(m_fd, buffer, sizeof(buffer)) > 0) { }
@@ -166,7 +168,7 @@ bool Channel::isReady() const
 
 bool Channel::isReady(int type) const
 {
-    if (m_kind == HostName) // To ask would be to take the report.
+    if (m_kind == MountInfo) // To ask would be to take the report.
         return isEnabled(type) && m_isChanged;
     return isEnabled(type) && VirtualTime::isReady(m_fd, EventsByType[type]);
 }

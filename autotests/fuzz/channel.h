@@ -10,17 +10,17 @@
 #include <memory>
 
 /**
- * A connected pair of sockets; the notifiers of a program are for one of the two. Or the file of the host's name, whose
- * poll() reports each change once, so that a report that is thrown away is lost.
+ * A connected pair of sockets; the notifiers of a program are for one of the two. Or the list of what is
+ * mounted, whose poll() reports each change once, so that a report that is thrown away is lost.
  */
 class Channel
 {
 public:
-    enum Kind { Sockets, HostName };
+    enum Kind { Sockets, MountInfo };
 
-    /// Gives this process, which must not have threads yet, a host's name of its own. Without it
-    /// the name never changes.
-    static void ownHostName();
+    /// Gives this process, which must not have threads yet, a list of mounts of its own. If that is not allowed,
+    /// the list never changes.
+    static void ownMounts();
 
     using Activated = std::function<void(int type)>;
 
@@ -54,7 +54,7 @@ private:
 
     const Kind m_kind;
     Activated m_activated;
-    bool m_isChanged = false; // the name, and nobody knows yet
+    bool m_isChanged = false; // the list, and nobody knows yet
     int m_fd = -1;
     int m_peer = -1;
     std::deque<int> m_duplicates;

@@ -102,19 +102,19 @@ Text statement(const Operation &o, std::set<Text> &declarations)
         return "timer" + target + ".stop();";
     case Kind::Enable:
         if (o.target == FileChannel) {
-            declarations.insert("FileDescriptor file(::open(\"/proc/sys/kernel/hostname\", O_RDONLY));");
-            declarations.insert("QSocketNotifier name(file, QSocketNotifier::Exception);");
-            return "enable(name, " + handler(o) + ");";
+            declarations.insert("FileDescriptor file(::open(\"/proc/self/mountinfo\", O_RDONLY));");
+            declarations.insert("QSocketNotifier mounts(file, QSocketNotifier::Exception);");
+            return "enable(mounts, " + handler(o) + ");";
         }
         return "enable(" + needNotifier() + ", " + handler(o) + "); // " + number(o.count)
             + " times, then drains or disables";
     case Kind::Disable:
         if (o.target == FileChannel)
-            return "name.setEnabled(false);";
+            return "mounts.setEnabled(false);";
         return needNotifier() + ".setEnabled(false);";
     case Kind::Write:
         if (o.target == FileChannel)
-            return "sethostname(\"fuzz\", 4); // in a name space of its own";
+            return "mount(\"/tmp\", \"/tmp\", nullptr, MS_BIND, nullptr); // in a name space of its own";
         return needChannel(o.target) + ".write();";
     case Kind::Drain:
         return needChannel(o.target) + ".drain();";

@@ -28,7 +28,7 @@ Player::Player(const Operations &operations, Outside outside)
 {
     for (int number = 0; number < ChannelCount; ++number) {
         m_channels.push_back(std::make_unique<Channel>(
-            number == FileChannel ? Channel::HostName : Channel::Sockets, [this, number](int type) { onActivated(number, type); }));
+            number == FileChannel ? Channel::MountInfo : Channel::Sockets, [this, number](int type) { onActivated(number, type); }));
     }
     std::copy_if(operations.begin(), operations.end(), std::back_inserter(m_steps),
                  [](const Operation &operation) { return operation.performer == OtherThreads; });

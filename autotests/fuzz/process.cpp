@@ -37,7 +37,7 @@ int argumentCount = 1;
 [[noreturn]] void perform(const std::vector<Operations> &programs, const Backend &backend, int fd)
 {
     Log::open(fd);
-    Channel::ownHostName();
+    Channel::ownMounts();
     qInstallMessageHandler([](QtMsgType, const QMessageLogContext &, const QString &) {});
     if (backend.polls)
         qputenv("GLIBEVENTDISPATCHER_BACKEND", "poll");
@@ -107,7 +107,8 @@ std::vector<std::string> runProcess(const std::vector<Operations> &programs, con
     for (ssize_t count; (count = ::read(fds[0], buffer, sizeof(buffer))) > 0;)
         text.append(buffer, std::size_t(count));
     ::close(fds[0]);
-    ::waitpid(child, nullptr, 0);
+    int status = 0;
+    ::waitpid(child, &status, 0);
     steps += std::size_t(std::count(text.begin(), text.end(), '\n'));
 
     std::vector<std::string> logs;
@@ -116,6 +117,8 @@ std::vector<std::string> runProcess(const std::vector<Operations> &programs, con
         logs.push_back(text.substr(start, end - start));
         start = end + 1;
     }
+    if (status != 0 || logs.empty())
+        logs.push_back(Log::Wrong + std::string("ends with status ") + std::to_string(status) + '\n');
     return logs;
 }
 
@@ -128,10 +131,8 @@ std::optional<WrongOne> findWrongOne(const std::vector<Operations> &programs, Fa
     };
     const auto run = [&](const Backend &backend) {
         const auto logs = runProcess(programs, backend);
-        if (logs.empty())
-            add(0, backend, "no log");
-        else if (const auto broken = brokenRule(logs.back()))
-            add(logs.size() - 1, backend, *broken);
+        if (const auto broken = brokenRule(logs.back()))
+            add(std::min(logs.size(), programs.size()) - 1, backend, *broken);
         return logs;
     };
     const auto reference = family == Family::Qt ? run(Unix) : std::vector<std::string>();
