@@ -17,6 +17,7 @@ using VirtualTime::TimePoint;
 namespace {
 
 constexpr std::size_t MostLoops = 4;
+constexpr int MostEndings = 200;
 constexpr std::size_t MostHandlers = 8;
 
 }
@@ -63,8 +64,11 @@ void Player::play()
     }
     // What is left over has to come yet.
     m_isIdleOutside = false;
-    while (!m_isIdleOutside)
+    for (int times = 0; !m_isIdleOutside; ++times) {
+        if (times == MostEndings)
+            Log::wrong("the last loop ends again and again");
         loop({Main, Kind::Exec});
+    }
     if (!m_posted.empty())
         Log::wrong("event %d was never sent", *m_posted.begin());
     VirtualTime::stop();
