@@ -30,23 +30,24 @@ private Q_SLOTS:
     void exclusionHoldsInGLibsLoop();
 
 private:
-    void queueKey();
-    /// Whether a loop that has nothing else to do hands over all keys that were queued.
+    void queueClick();
+    /// Whether a loop that has nothing else to do delivers all the clicks that were queued.
     bool receivesAll(bool byGLib = false);
 
     // Shorter than anything that could come to help.
     static constexpr auto Patience = 5s;
 
     std::unique_ptr<ColorWidget> m_window;
-    qsizetype m_queued = 0;
+    int m_queued = 0;
+    int m_time = 1000; // of the input, in ms
 };
 
 namespace {
 
-/// Has GLib call @p function once, after @p delay.
-void callFromGLib(std::function<void()> function, std::chrono::milliseconds delay = 0ms)
+/// Has GLib call @p function once, after @p delay. Returns the number of the source.
+guint callFromGLib(std::function<void()> function, std::chrono::milliseconds delay = 0ms)
 {
-    g_timeout_add_full(
+    return g_timeout_add_full(
         G_PRIORITY_DEFAULT, guint(delay.count()),
         [](void *data) -> gboolean {
             (*static_cast<std::function<void()> *>(data))();
@@ -77,28 +78,35 @@ void tst_WindowTurns::initTestCase()
 }
 
 /// As the window system does it: it is delivered when the loop fetches it.
-void tst_WindowTurns::queueKey()
+void tst_WindowTurns::queueClick()
 {
-    qt_handleKeyEvent(m_window->windowHandle(), QEvent::KeyPress, Qt::Key_K, {}, QStringLiteral("k"));
+    const QPointF local(10, 10);
+    const QPointF global = m_window->mapToGlobal(local);
+    for (const auto type : { QEvent::MouseButtonPress, QEvent::MouseButtonRelease }) {
+        const bool isPress = type == QEvent::MouseButtonPress;
+        qt_handleMouseEvent(m_window->windowHandle(), local, global, isPress ? Qt::LeftButton : Qt::NoButton,
+                            Qt::LeftButton, type, {}, m_time += 10);
+    }
     ++m_queued;
 }
 
 bool tst_WindowTurns::receivesAll(bool byGLib)
 {
-    const auto end = std::chrono::steady_clock::now() + Patience;
+    bool isLate = false;
     GMainLoop *const glibsLoop = g_main_loop_new(nullptr, false);
     QEventLoop loop;
     QObject scope;
     const auto look = [&] {
-        if (m_window->keys.size() == m_queued) {
+        if (m_window->releases == m_queued) {
             loop.quit();
             g_main_loop_quit(glibsLoop);
         }
     };
     connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::awake, &scope, look);
     connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock, &scope, look);
-    callFromGLib(
+    const guint guard = callFromGLib(
         [&] {
+            isLate = true;
             loop.quit();
             g_main_loop_quit(glibsLoop);
         },
@@ -108,7 +116,9 @@ bool tst_WindowTurns::receivesAll(bool byGLib)
     else
         loop.exec();
     g_main_loop_unref(glibsLoop);
-    return m_window->keys.size() == m_queued && std::chrono::steady_clock::now() < end;
+    if (!isLate)
+        g_source_remove(guard);
+    return !isLate;
 }
 
 /// A slot asks something and then opens the main window, while no other window is there.
@@ -206,12 +216,12 @@ void tst_WindowTurns::loopThatIsToExitSendsNothing()
 void tst_WindowTurns::inputThatEndsAWaitByHand()
 {
     while (turn()) { }
-    const qsizetype before = m_window->keys.size();
-    callFromGLib([&] { queueKey(); }, 20ms);
+    const int before = m_window->releases;
+    callFromGLib([&] { queueClick(); }, 20ms);
     for (int i = 0; i < 1000 && m_queued == before; ++i)
         turn(QEventLoop::WaitForMoreEvents);
     QCOMPARE(m_queued, before + 1);
-    QCOMPARE(m_window->keys.size(), m_queued);
+    QCOMPARE(m_window->releases, m_queued);
 }
 
 /// A wait ends because input has come; a timer is due as well, and its handler runs a loop.
@@ -229,7 +239,7 @@ void tst_WindowTurns::inputBeforeALoopInATimer()
         [&] {
             timer.start(1);
             QThread::msleep(5);
-            queueKey();
+            queueClick();
         },
         20ms);
     outer.exec();
@@ -254,13 +264,13 @@ void tst_WindowTurns::excludedInputComesLater()
     QFETCH(bool, byGLib);
     if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
         QSKIP("Qt's dispatchers leave the input until something else happens");
-    const qsizetype before = m_window->keys.size();
-    qsizetype received = 0;
+    const int before = m_window->releases;
+    int received = 0;
     const auto exclude = [&] {
-        queueKey();
+        queueClick();
         for (int i = 0; i < 3; ++i)
             turn(QEventLoop::ExcludeUserInputEvents);
-        received = m_window->keys.size() - before;
+        received = m_window->releases - before;
     };
     if (inATimer)
         QTimer::singleShot(1, this, exclude);
@@ -276,19 +286,19 @@ void tst_WindowTurns::exclusionHoldsInGLibsLoop()
 {
     if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
         QSKIP("Qt's dispatchers leave the input until something else happens");
-    const qsizetype before = m_window->keys.size();
-    qsizetype received = 0;
+    const int before = m_window->releases;
+    int received = 0;
     bool isDone = false;
     post([&] {
         post([&] {
             GMainLoop *const loop = g_main_loop_new(nullptr, false);
-            callFromGLib([&] { queueKey(); }, 5ms);
+            callFromGLib([&] { queueClick(); }, 5ms);
             callFromGLib([&] { g_main_loop_quit(loop); }, 30ms);
             g_main_loop_run(loop);
             g_main_loop_unref(loop);
         });
         turn(QEventLoop::ExcludeUserInputEvents);
-        received = m_window->keys.size() - before;
+        received = m_window->releases - before;
         isDone = true;
     });
     while (!isDone)

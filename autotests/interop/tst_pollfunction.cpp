@@ -2,8 +2,6 @@
 
 #include "interop.h"
 
-#include <atomic>
-
 /// Programs that poll for GLib by a function of their own, as debuggers and other event loops do.
 class tst_PollFunction : public QObject
 {
@@ -86,30 +84,39 @@ void tst_PollFunction::pollsQtsDescriptors()
     Loop loop(loopKind());
     const Channel channel;
     QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
-    std::atomic<int> received = 0;
+    constexpr int Rounds = 100;
+    int received = 0;
     int seen = 0;
+    Semaphore drained;
     connect(&notifier, &QSocketNotifier::activated, this, [&] {
         seen += ready > 0;
         channel.drain();
-        if (++received == 100)
+        drained.release();
+        if (++received == Rounds)
             loop.quit();
     });
-    const WhenAboutToBlock writer([&] {
-        for (int i = 0; i < 10000 && received < 100; ++i) {
+    // Nobody wakes the loop up but the descriptor.
+    std::thread writer([&] {
+        for (int round = 0; round < Rounds; ++round) {
             channel.write();
-            std::this_thread::sleep_for(1ms);
+            if (!drained.acquire())
+                break;
         }
     });
-    QVERIFY(loop.run());
-    QCOMPARE(received.load(), 100);
-    QCOMPARE(seen, 100);
+    const bool ended = loop.run();
+    writer.join();
+    QVERIFY(ended);
+    QCOMPARE(received, Rounds);
+    QCOMPARE(seen, Rounds);
 }
 
 void tst_PollFunction::thatServesEvents_data()
 {
     QTest::addColumn<bool>("byGLib");
     QTest::newRow("processEvents") << false;
-    QTest::newRow("g_main_context_iteration") << true;
+    // GLib does not tell that its own loop polls while a loop in it ends.
+    if (loopKind() != Loop::MainLoop || isQtGLib())
+        QTest::newRow("g_main_context_iteration") << true;
 }
 
 /// It serves whatever there is before it polls. Who wakes the poll up is not to be lost.
