@@ -27,6 +27,7 @@ private Q_SLOTS:
 
     void interruptFromAnotherThreadEndsTheWait();
     void interruptBeforehandIsForgotten();
+    void interruptBetweenTwoTurnsEndsTheNext();
     void interruptFromPostedEventEndsTheTurn();
     void interruptFromAboutToBlockPreventsTheWait();
 
@@ -215,6 +216,20 @@ void tst_WakeUp::interruptBeforehandIsForgotten()
     dispatcher()->interrupt();
     turn(QEventLoop::WaitForMoreEvents);
     QCOMPARE(activations, 1);
+    QVERIFY(!watchdog.expired());
+}
+
+/// As by a QThread::quit() that comes after QEventLoop has looked whether it was told to exit.
+void tst_WakeUp::interruptBetweenTwoTurnsEndsTheNext()
+{
+    {
+        // Its wait ends by a wake-up, for which the next turn need not return again.
+        const WhenAboutToBlock waker([guarded = dispatcher()] { guarded->wakeUp(); });
+        QVERIFY(turn(RunningLoop));
+    }
+    Watchdog watchdog;
+    dispatcher()->interrupt();
+    turn(RunningLoop);
     QVERIFY(!watchdog.expired());
 }
 
