@@ -45,7 +45,7 @@ bool GLibDriver::prepare(int *timeout)
     m_pollFds.assign(1, {wakeUp.fd(), G_IO_IN, 0});
     if (demand.descriptors) {
         descriptors.beginLook();
-        limit = descriptors.checkSet(now);
+        limit = descriptors.checkSet(now, std::exchange(m_hadTurn, false));
         descriptors.flush(Descriptors::Changes::ToSet);
         const std::vector<GPollFD> &fds = descriptors.pollFds();
         m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
@@ -82,6 +82,7 @@ void GLibDriver::dispatch()
     endPolling();
     takePolled();
     m_isAsleep = false;
+    m_hadTurn = true;
     m_selector->setNow(GLibSelectorPrivate::Clock::now());
     m_loop->turn();
 }
