@@ -114,15 +114,15 @@ void tst_PollFunction::thatServesEvents_data()
 {
     QTest::addColumn<bool>("byGLib");
     QTest::newRow("processEvents") << false;
-    // GLib does not tell that its own loop polls while a loop in it ends.
-    if (loopKind() != Loop::MainLoop || isQtGLib())
-        QTest::newRow("g_main_context_iteration") << true;
+    QTest::newRow("g_main_context_iteration") << true;
 }
 
 /// It serves whatever there is before it polls. Who wakes the poll up is not to be lost.
 void tst_PollFunction::thatServesEvents()
 {
     QFETCH(bool, byGLib);
+    if (byGLib && loopKind() == Loop::MainLoop && !isQtGLib())
+        QSKIP("GLib does not tell that its own loop is polling while a loop in its poll function ends");
     Semaphore slept;
     bool isServing = false;
     const PollFunction function([&](GPollFD *fds, guint count, int timeout) {

@@ -113,6 +113,12 @@ private:
         bool wasRemoved = false; // and added again, since it was last given to the set
     };
 
+    /// What to report when poll(2) says @p revents. Hang-up and error make a descriptor ready for everything.
+    static Events readyEvents(unsigned revents, Events wanted)
+    {
+        return (revents & (G_IO_HUP | G_IO_ERR)) ? wanted : (revents & wanted);
+    }
+
     Watch &watch(int fd) { return m_watches[std::size_t(fd)]; }
     bool isIdle(const Watch &watch) const;
     bool isLevelTriggered(int fd, Watch &watch);
