@@ -4,6 +4,10 @@
 
 #include <stdexcept>
 
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
+
 /**
  * Qt does not want exceptions to leave a handler, but its UNIX dispatcher lets them through and
  * goes on afterwards, and programs rely on that. Qt's GLib dispatcher has GLib's C frames in
@@ -27,6 +31,8 @@ private Q_SLOTS:
     void caughtByTheOuterLoopsHandler();
     void theRestOfTheTurnIsNotLost();
     void manyTimes();
+    void memoryStaysFlat_data();
+    void memoryStaysFlat();
 
 private:
     void verifyEverythingWorks();
@@ -256,6 +262,57 @@ void tst_Exceptions::manyTimes()
         QVERIFY_THROWS_EXCEPTION(Thrown, turn());
     }
     verifyEverythingWorks();
+}
+
+void tst_Exceptions::memoryStaysFlat_data()
+{
+    QTest::addColumn<bool>("timers");
+    QTest::newRow("notifiers") << false;
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
+        QTest::newRow("timers") << true; // Qt's own dispatchers let each of them throw only once
+}
+
+/// Every turn ends by an exception, and leaves results that nobody has fetched.
+void tst_Exceptions::memoryStaysFlat()
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    QFETCH(bool, timers);
+    if (isQtGLib())
+        QSKIP("An exception leaves Qt's GLib dispatcher in the middle of GLib");
+    Channel channels[3];
+    QObject parent;
+    TimerObject object;
+    object.onTimer = [](int) { throw Thrown(); };
+    for (Channel &channel : channels) {
+        if (timers) {
+            object.startTimer(0);
+            continue;
+        }
+        channel.write();
+        auto *notifier = new QSocketNotifier(channel.reader, QSocketNotifier::Read, &parent);
+        connect(notifier, &QSocketNotifier::activated, this, [] { throw Thrown(); });
+    }
+    const auto allocated = [] {
+        const struct mallinfo2 info = ::mallinfo2();
+        return qint64(info.uordblks) + qint64(info.hblkhd);
+    };
+    const auto throwOften = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+            try {
+                turn();
+            } catch (const Thrown &) {
+            }
+            object.fired.clear();
+        }
+    };
+    throwOften(1000);
+    const qint64 before = allocated();
+    throwOften(30000);
+    const qint64 growth = allocated() - before;
+    QVERIFY2(growth < 50000, qPrintable(QStringLiteral("%1 bytes").arg(growth)));
+#else
+    QSKIP("The C library does not tell how much memory is allocated");
+#endif
 }
 
 DISPATCHER_TEST_MAIN(tst_Exceptions)

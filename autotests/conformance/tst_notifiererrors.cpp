@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 #include "eventlooptest.h"
+#include "systemcalls.h"
 
 #include <QtCore/QRegularExpression>
+
+#ifdef Q_OS_LINUX
+#    include <sys/epoll.h>
+#endif
 
 /// Descriptors that break, vanish or never were, and notifiers that get into each other's way.
 class tst_NotifierErrors : public QObject
@@ -26,6 +31,10 @@ private Q_SLOTS:
     void closedAndDeletedIsNoError();
     void replacedBehindItsBackWatchesTheNewFile();
     void usableAgainAfterAnInvalidDescriptor();
+    void closedWhileNotifiersAreExcluded();
+    void refusedNumberIsUsableLater();
+    void setsNestedTooDeepForEpoll();
+    void additionsFailWhileNotifiersAreIdle();
 
     void secondOfTheSameTypeReplacesTheFirst();
     void cannotBeChangedFromAnotherThread();
@@ -266,6 +275,127 @@ void tst_NotifierErrors::usableAgainAfterAnInvalidDescriptor()
     replacement.write();
     notifier.setEnabled(true);
     QCOMPARE(countActivations(&notifier), 1);
+}
+
+void tst_NotifierErrors::closedWhileNotifiersAreExcluded()
+{
+    Channel channel;
+    Channel other;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    QSocketNotifier busy(other.writer, QSocketNotifier::Write);
+    for (int i = 0; i < 20; ++i)
+        turn();
+    expectInvalidSocketWarning(channel.reader, QSocketNotifier::Read);
+
+    // The closed one is found in the turn of the outer loop that activates the other.
+    int turns = 0;
+    bool isDone = false;
+    TimerObject object;
+    connect(&busy, &QSocketNotifier::activated, this, [&] {
+        busy.setEnabled(false);
+        QObject counter;
+        connect(dispatcher(), &QAbstractEventDispatcher::awake, &counter, [&] { ++turns; });
+        object.startTimer(200);
+        runUntil([&] { return object.fired.size() >= 2; }, RunningLoop | QEventLoop::ExcludeSocketNotifiers);
+        isDone = true;
+    });
+    channel.reader.close();
+    QVERIFY(runUntil([&] { return isDone; }));
+    QVERIFY2(turns < 100, qPrintable(QString::number(turns)));
+    QTRY_VERIFY(!notifier.isEnabled());
+}
+
+void tst_NotifierErrors::refusedNumberIsUsableLater()
+{
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    Channel channel;
+    // Higher than all numbers before.
+    const int number = ::fcntl(channel.reader, F_DUPFD_CLOEXEC, 400);
+    ::close(number);
+    auto refused = std::make_unique<QSocketNotifier>(number, QSocketNotifier::Read);
+    refused.reset();
+
+    FileDescriptor reused(::fcntl(channel.reader, F_DUPFD_CLOEXEC, number));
+    QCOMPARE(int(reused), number);
+    QSocketNotifier reader(reused, QSocketNotifier::Read);
+    QSocketNotifier writer(reused, QSocketNotifier::Write);
+    QCOMPARE(countActivations(&writer, 3), 3);
+    channel.write();
+    QCOMPARE(countActivations(&reader, 3), 3);
+    QVERIFY(reader.isEnabled() && writer.isEnabled());
+
+    // One that is never looked at does not take others of its number with it.
+    reader.setEnabled(false);
+    writer.setEnabled(false);
+    turn();
+    reused.close();
+    const int next = number + 1;
+    QSocketNotifier early(next, QSocketNotifier::Write);
+    expectInvalidSocketWarning(next, QSocketNotifier::Write);
+    turn();
+    QVERIFY(!early.isEnabled());
+    reused = FileDescriptor(::fcntl(channel.reader, F_DUPFD_CLOEXEC, next));
+    QCOMPARE(int(reused), next);
+    QSocketNotifier late(reused, QSocketNotifier::Read);
+    QCOMPARE(countActivations(&late, 3), 3);
+    QVERIFY(late.isEnabled());
+}
+
+/// epoll refuses such a set, which is valid: poll(2) takes it.
+void tst_NotifierErrors::setsNestedTooDeepForEpoll()
+{
+#ifdef Q_OS_LINUX
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    Channel channel;
+    std::vector<std::unique_ptr<FileDescriptor>> sets;
+    int inner = channel.reader;
+    for (int depth = 0; depth < 5; ++depth) {
+        sets.push_back(std::make_unique<FileDescriptor>(::epoll_create1(EPOLL_CLOEXEC)));
+        epoll_event event{};
+        event.events = EPOLLIN;
+        QCOMPARE(::epoll_ctl(*sets.back(), EPOLL_CTL_ADD, inner, &event), 0);
+        inner = *sets.back();
+    }
+    QSocketNotifier notifier(inner, QSocketNotifier::Read);
+    for (int i = 0; i < 20; ++i)
+        QCOMPARE(countActivations(&notifier), 0);
+    channel.write();
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    QVERIFY(runUntil([&] { return activations > 0; }));
+    channel.drain();
+    activations = 0;
+    turn();
+    QCOMPARE(activations, 0);
+    QVERIFY(notifier.isEnabled());
+#else
+    QSKIP("Only Linux has epoll");
+#endif
+}
+
+/// ENOSPC is what epoll says when another program of the user has taken all watches.
+void tst_NotifierErrors::additionsFailWhileNotifiersAreIdle()
+{
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    for (const int error : { ENOSPC, ENOMEM }) {
+        const SystemCalls::FailingAdditions failing(error);
+        std::vector<std::unique_ptr<Channel>> channels;
+        std::vector<std::unique_ptr<QSocketNotifier>> notifiers;
+        int activations = 0;
+        for (int i = 0; i < 20; ++i) {
+            channels.push_back(std::make_unique<Channel>());
+            notifiers.push_back(std::make_unique<QSocketNotifier>(channels.back()->reader, QSocketNotifier::Read));
+            connect(notifiers.back().get(), &QSocketNotifier::activated, this, [&] { ++activations; });
+        }
+        for (int i = 0; i < 20; ++i)
+            turn();
+        QCOMPARE(activations, 0);
+        for (const auto &channel : channels)
+            channel->write();
+        QVERIFY(runUntil([&] { return activations >= 20; }));
+        for (const auto &notifier : notifiers)
+            QVERIFY(notifier->isEnabled());
+    }
 }
 
 void tst_NotifierErrors::secondOfTheSameTypeReplacesTheFirst()

@@ -3,6 +3,10 @@
 #include "eventlooptest.h"
 
 #include <QtCore/QPointer>
+#include <QtCore/QRegularExpression>
+#include <QtCore/QScopeGuard>
+
+#include <glib.h>
 
 /**
  * The time before the first event loop and after the last. This test has no application of its own:
@@ -22,6 +26,7 @@ private Q_SLOTS:
     void objectsThatOutliveTheApplication();
     void deferredDeleteAtTheEnd();
     void wakeUpRightAfterTheStart();
+    void workerBeforeTheApplication();
 };
 
 namespace {
@@ -154,6 +159,53 @@ void tst_Startup::wakeUpRightAfterTheStart()
     dispatcher()->wakeUp();
     turn(QEventLoop::WaitForMoreEvents);
     QVERIFY(!watchdog.expired());
+}
+
+/// What GLib runs for the main thread is run there, and the worker has its loop when there is an application.
+void tst_Startup::workerBeforeTheApplication()
+{
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    struct EarlyWorker : QThread
+    {
+        Semaphore started;
+        Semaphore mayLoop;
+        void run() override
+        {
+            started.release();
+            mayLoop.acquire();
+            exec();
+            HandOver::mark();
+        }
+    } worker;
+    DispatcherUnderTest::install(&worker);
+    worker.start();
+    const auto end = qScopeGuard([&] {
+        worker.mayLoop.release();
+        worker.quit();
+        ended(worker);
+    });
+    QVERIFY(worker.started.acquire());
+
+    const Application application;
+    worker.mayLoop.release();
+    HandOverReceiver receiver;
+    receiver.moveToThread(&worker);
+    const QThread *calledIn = nullptr;
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix) {
+        post([&] { calledIn = QThread::currentThread(); });
+    } else {
+        g_idle_add(
+            [](gpointer thread) -> gboolean {
+                *static_cast<const QThread **>(thread) = QThread::currentThread();
+                return G_SOURCE_REMOVE;
+            },
+            &calledIn);
+    }
+    bool isCalled = false;
+    call(&receiver, [&] { isCalled = true; });
+    QVERIFY(isCalled);
+    QVERIFY(runUntil([&] { return calledIn != nullptr; }));
+    QCOMPARE(calledIn, QThread::currentThread());
 }
 
 QTEST_APPLESS_MAIN(tst_Startup)

@@ -9,12 +9,13 @@
 inline QProcessEnvironment bareEnvironment()
 {
     QProcessEnvironment variables = environment();
-    for (const char *name : {"CMAKE_PREFIX_PATH", "PKG_CONFIG_PATH", "CXXFLAGS", "LDFLAGS"})
+    for (const char *name : { "CMAKE_PREFIX_PATH", "PKG_CONFIG_PATH", "CXXFLAGS", "LDFLAGS" })
         variables.remove(QLatin1String(name));
     return variables;
 }
 
-/// What the program writes to its standard output; "failed" if it fails, with a warning that says how.
+/// What the program writes to its standard output; "failed" if it fails, with a warning that says
+/// how.
 inline QByteArray answer(const QString &program, const QStringList &arguments,
                          const QProcessEnvironment &variables = bareEnvironment())
 {

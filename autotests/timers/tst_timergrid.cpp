@@ -68,7 +68,7 @@ void tst_TimerGrid::preciseTimerComesBackToItsGrid()
     const auto passed = [&] {
         return std::chrono::duration<double, std::milli>(Clock::now() - start).count() / interval;
     };
-    // Qt's own dispatchers never get there.
+    // Qt's own dispatchers get there by chance only.
     const bool isOurs = DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours;
     const auto patience = isOurs ? 20s : 2s;
     int ticks = 0;
@@ -93,7 +93,8 @@ void tst_TimerGrid::preciseTimerComesBackToItsGrid()
     start = startPrecisely(timer);
     loop.exec();
     QVERIFY(!isEarly);
-    QCOMPARE(punctualRounds == RoundsOnEnd, isOurs);
+    if (isOurs)
+        QCOMPARE(punctualRounds, RoundsOnEnd);
 }
 
 void tst_TimerGrid::coarseTimersShareWakeUps()

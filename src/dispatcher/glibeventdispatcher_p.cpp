@@ -202,7 +202,8 @@ GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastW
         look.interval = LookInterval;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
     reportOwnership();
-    reportFailure(result.error);
+    if (result.error)
+        reportFailure(*result.error);
 
     waitEndedByWakeUp = waiting->wakeUp().take();
     Turn turn;

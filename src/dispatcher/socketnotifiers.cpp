@@ -31,8 +31,9 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
     const int fd = int(notifier->socket());
     const auto number = std::size_t(fd);
     const auto type = std::size_t(notifier->type());
+    Notifiers unknown;
     const bool isKnown = number < m_notifiers.size();
-    Notifiers notifiers = isKnown ? m_notifiers[number] : Notifiers();
+    Notifiers &notifiers = isKnown ? m_notifiers[number] : unknown;
     QSocketNotifier *&place = notifiers.byType[type];
     if (place && place != notifier) {
         qWarning("GLibEventDispatcher: Multiple socket notifiers for same socket %d and type %s; "
@@ -52,13 +53,14 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
         if (number >= m_notifiers.capacity())
             m_notifiers.reserve(number + number / 4 + 16);
         m_notifiers.resize(number + 1);
+        m_notifiers[number] = unknown;
     }
-    m_notifiers[number] = notifiers;
 }
 
 void SocketNotifiers::remove(QSocketNotifier *notifier)
 {
-    m_invalid.erase(std::remove(m_invalid.begin(), m_invalid.end(), notifier), m_invalid.end());
+    if (!m_invalid.empty())
+        m_invalid.erase(std::remove(m_invalid.begin(), m_invalid.end(), notifier), m_invalid.end());
     const int fd = int(notifier->socket());
     const auto type = std::size_t(notifier->type());
     if (std::size_t(fd) >= m_notifiers.size())

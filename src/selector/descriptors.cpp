@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A look costs a polled descriptor some 40 ns, and moving it to the epoll set ten times that.
-constexpr std::uint32_t LooksBeforeMove = 8;
+/// A look costs a polled descriptor some 40 ns, and moving it to the epoll set about this many times that.
+constexpr std::uint32_t LooksBeforeMove = 32;
 /// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is ready. So
 /// poll is cheaper for one that is ready in every second look. That many looks make up for moving it.
 constexpr std::uint32_t LongestRest = 2; // looks from one readiness to the next
@@ -242,10 +242,15 @@ void Descriptors::note(const GPollFD *polled, std::size_t count)
         Watch &ready = watch(fd->fd);
         if (!ready.wanted || ready.ready == G_IO_NVAL || (ready.isPending && ready.wasRemoved))
             continue;
-        if (fd->revents & G_IO_NVAL)
+        if (fd->revents & G_IO_NVAL) {
             foundClosed(fd->fd, ready);
-        else
-            found(fd->fd, ready, readyEvents(fd->revents, ready.wanted));
+            continue;
+        }
+        const Events events = readyEvents(fd->revents, ready.wanted);
+        // The set would report it as well, each time.
+        if (events & ready.armed)
+            disarm(fd->fd, ready);
+        found(fd->fd, ready, events);
     }
 }
 

@@ -15,13 +15,12 @@
 namespace {
 
 /// Files that have no type and no path, such as eventfd's. Linux tells what they are by a link. Not all of them are
-/// level-triggered: a perf event reports to one poll only.
+/// level-triggered: a perf event reports to one poll only, and an epoll set may have a file in it that does.
 bool isLevelTriggeredAnonymousFile(int fd)
 {
-    static constexpr std::array<std::string_view, 7> Known{
+    static constexpr std::array<std::string_view, 6> Known{
         "anon_inode:[eventfd]", "anon_inode:[timerfd]", "anon_inode:[signalfd]",
-        "anon_inode:[eventpoll]", "anon_inode:[pidfd]", "anon_inode:inotify",
-        "anon_inode:[fanotify]"};
+        "anon_inode:[pidfd]", "anon_inode:inotify", "anon_inode:[fanotify]"};
     char link[32];
     char target[64];
     std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

@@ -113,7 +113,7 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
     Selection selection(deadline);
     std::error_code pollFailure;
     do {
-        pollFailure = d->look(selection, look).error;
+        pollFailure = d->look(selection, look).error.value_or(std::error_code());
     } while (look.mayBlock && !pollFailure && !d->m_isClosed && !d->m_descriptors.hasReady()
              && !d->m_wakeUp.isRequested() && GLibSelectorPrivate::Clock::now() < deadline);
     d->m_wakeUp.take();

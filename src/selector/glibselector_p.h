@@ -44,7 +44,8 @@ public:
     struct Result
     {
         bool glibWorked = false; ///< GLib's sources were dispatched, or may have been.
-        std::error_code error; ///< Why the descriptors could not be polled.
+        /// Why the descriptors could not be polled; nothing if they were not asked to be.
+        std::optional<std::error_code> error;
     };
 
     explicit GLibSelectorPrivate(GMainContext *context);

@@ -35,19 +35,21 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
 
 void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now)
 {
-    remove(id);
     const Index index = m_timers.allocate();
     TimerData &timer = m_timers[index];
+    timer.id = id;
+    if (m_ids.add(id, index) != TimerData::None) {
+        release(m_ids.remove(id));
+        m_ids.add(id, index);
+    }
     timer.interval = std::max(interval, Duration::zero());
     timer.tolerance = std::uint32_t(tolerance(accuracy, timer.interval).count());
     // An interval can be longer than what is left of the clock's range.
     timer.due = timer.interval < Latest - now ? now + timer.interval : Latest;
     timer.owner = owner;
     timer.serial = ++m_serial & TimerData::LastSerial;
-    timer.id = id;
     timer.accuracy = accuracy;
 
-    m_ids.add(index);
     m_owners.add(index);
     schedule(index);
 }
@@ -99,14 +101,13 @@ void TimerQueue::unschedule(Index index)
 void TimerQueue::release(Index index)
 {
     unschedule(index);
-    m_ids.remove(index);
     m_owners.remove(index);
     m_timers.release(index);
 }
 
 bool TimerQueue::remove(int id)
 {
-    const Index index = m_ids.find(id);
+    const Index index = m_ids.remove(id);
     if (index == TimerData::None)
         return false;
     release(index);
@@ -117,7 +118,7 @@ bool TimerQueue::removeAll(void *owner)
 {
     const std::vector<Index> all = m_owners.find(owner);
     for (const Index index : all)
-        release(index);
+        release(m_ids.remove(m_timers[index].id));
     return !all.empty();
 }
 

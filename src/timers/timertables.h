@@ -23,18 +23,28 @@ public:
 
     Index find(int id) const { return m_slots.empty() ? TimerData::None : m_slots[slotOf(id)]; }
 
-    /// No timer with the same id may be here.
-    void add(Index timer)
+    /// Adds @p timer, whose id is @p id, if no timer here has that id. Returns the one that has it, or TimerData::None.
+    Index add(int id, Index timer)
     {
         if (m_count >= m_slots.size() / 4 * 3)
             grow();
-        m_slots[slotOf(m_timers[timer].id)] = timer;
+        Index &place = m_slots[slotOf(id)];
+        if (place != TimerData::None)
+            return place;
+        place = timer;
         ++m_count;
+        return TimerData::None;
     }
 
-    void remove(Index timer)
+    /// Removes the timer that has this id, and returns it, or TimerData::None if there is none.
+    Index remove(int id)
     {
-        std::size_t gap = slotOf(m_timers[timer].id);
+        if (m_slots.empty())
+            return TimerData::None;
+        std::size_t gap = slotOf(id);
+        const Index timer = m_slots[gap];
+        if (timer == TimerData::None)
+            return timer;
         // A search ends at an empty slot, so later timers move up, but none before its own slot.
         for (std::size_t slot = next(gap); m_slots[slot] != TimerData::None; slot = next(slot)) {
             const std::size_t home = hashSlot(key(m_timers[m_slots[slot]].id), m_slots.size());
@@ -46,6 +56,7 @@ public:
         }
         m_slots[gap] = TimerData::None;
         --m_count;
+        return timer;
     }
 
 private:

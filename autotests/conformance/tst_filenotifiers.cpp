@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+
+#include "eventlooptest.h"
+
+#include <QtCore/QTemporaryDir>
+
+#include <glib.h>
+
+#ifdef Q_OS_LINUX
+#    include <sched.h>
+#    include <sys/epoll.h>
+#    include <sys/mount.h>
+#endif
+
+/**
+ * Files that report a change to one poll only: whoever polls them twice and looks at the second result misses it.
+ *
+ * The changes are made in namespaces of this process, so nothing else on the machine sees them.
+ */
+class tst_FileNotifiers : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init();
+
+    void everyChangeIsReported_data();
+    void everyChangeIsReported();
+    void changesAreReportedInASetOfTheProgram_data();
+    void changesAreReportedInASetOfTheProgram();
+};
+
+namespace {
+
+bool hasNamespaces = false;
+
+/// Makes namespaces for this process, which must not have threads yet.
+void enterNamespaces()
+{
+#ifdef Q_OS_LINUX
+    constexpr int Flags = CLONE_NEWUTS | CLONE_NEWNS;
+    // What is mounted in a namespace of its own may still spread to others if that is not ended.
+    hasNamespaces = (::unshare(Flags) == 0 || ::unshare(Flags | CLONE_NEWUSER) == 0)
+        && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+#endif
+}
+
+enum class File { HostName, Mounts };
+
+constexpr const char *pathOf(File file)
+{
+    return file == File::HostName ? "/proc/sys/kernel/hostname" : "/proc/self/mountinfo";
+}
+
+/// Changes what a file tells.
+class Changer
+{
+public:
+    explicit Changer(File file)
+        : m_file(file)
+    {
+    }
+    ~Changer()
+    {
+#ifdef Q_OS_LINUX
+        if (m_isMounted)
+            ::umount(path().constData());
+#endif
+    }
+    Q_DISABLE_COPY_MOVE(Changer)
+
+    void change()
+    {
+        if (!(m_file == File::HostName ? changeHostName() : changeMounts()))
+            qFatal("%s cannot be changed: %s", pathOf(m_file), std::strerror(errno));
+    }
+
+private:
+    bool changeHostName()
+    {
+        const QByteArray name = "name-" + QByteArray::number(++m_count);
+        return ::sethostname(name.constData(), size_t(name.size())) == 0;
+    }
+
+    bool changeMounts()
+    {
+#ifdef Q_OS_LINUX
+        m_isMounted = !m_isMounted;
+        return (m_isMounted ? ::mount("none", path().constData(), "tmpfs", 0, nullptr)
+                            : ::umount(path().constData()))
+            == 0;
+#else
+        return false;
+#endif
+    }
+
+    QByteArray path() const { return m_folder.path().toLocal8Bit(); }
+
+    const File m_file;
+    int m_count = 0;
+    bool m_isMounted = false;
+    QTemporaryDir m_folder;
+};
+
+/// A GLib source that is ready all the time, to the end of its scope.
+class BusySource
+{
+public:
+    explicit BusySource(int priority)
+        : m_id(g_idle_add_full(
+              priority, [](gpointer) -> gboolean { return G_SOURCE_CONTINUE; }, nullptr, nullptr))
+    {
+    }
+    ~BusySource() { g_source_remove(m_id); }
+    Q_DISABLE_COPY_MOVE(BusySource)
+
+private:
+    guint m_id;
+};
+
+enum class Beside { Nothing, BusySource, ReadySocket, ZeroTimer, ManyNotifiers };
+
+/// What goes on in the loop while the file changes.
+class Situation
+{
+public:
+    explicit Situation(Beside beside)
+    {
+        switch (beside) {
+        case Beside::Nothing:
+            break;
+        case Beside::BusySource:
+            m_source.emplace(G_PRIORITY_DEFAULT);
+            break;
+        case Beside::ReadySocket:
+            m_channels.push_back(std::make_unique<Channel>());
+            m_channels.back()->write();
+            watch(*m_channels.back());
+            break;
+        case Beside::ZeroTimer:
+            m_object.startTimer(0);
+            break;
+        case Beside::ManyNotifiers:
+            for (int i = 0; i < 50; ++i) {
+                m_channels.push_back(std::make_unique<Channel>());
+                watch(*m_channels.back());
+            }
+            break;
+        }
+    }
+
+private:
+    void watch(const Channel &channel)
+    {
+        m_notifiers.push_back(std::make_unique<QSocketNotifier>(channel.reader, QSocketNotifier::Read));
+    }
+
+    std::optional<BusySource> m_source;
+    QObject m_receiver;
+    TimerObject m_object;
+    std::vector<std::unique_ptr<Channel>> m_channels;
+    std::vector<std::unique_ptr<QSocketNotifier>> m_notifiers;
+};
+
+constexpr int Changes = 20;
+/// So many turns are between two changes, in which what is idle may be moved elsewhere.
+constexpr int TurnsBetween = 20;
+
+}
+
+void tst_FileNotifiers::init()
+{
+    if (!hasNamespaces)
+        QSKIP("This process may not have namespaces of its own, in which it could mount and change the host's name");
+    settle();
+}
+
+void tst_FileNotifiers::everyChangeIsReported_data()
+{
+    QTest::addColumn<File>("file");
+    QTest::addColumn<Beside>("beside");
+    const std::pair<const char *, Beside> situations[] = {
+        { "alone", Beside::Nothing },
+        { "beside a busy GLib source", Beside::BusySource },
+        { "beside a ready socket", Beside::ReadySocket },
+        { "beside a zero timer", Beside::ZeroTimer },
+        { "beside many notifiers", Beside::ManyNotifiers },
+    };
+    for (const File file : { File::HostName, File::Mounts }) {
+        for (const auto &[name, beside] : situations)
+            QTest::addRow("%s, %s", pathOf(file), name) << file << beside;
+    }
+}
+
+void tst_FileNotifiers::everyChangeIsReported()
+{
+    QFETCH(File, file);
+    QFETCH(Beside, beside);
+    const FileDescriptor fd(::open(pathOf(file), O_RDONLY | O_CLOEXEC));
+    QSocketNotifier notifier(fd, QSocketNotifier::Exception);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    const Situation situation(beside);
+    Changer changer(file);
+    for (int i = 1; i <= Changes; ++i) {
+        for (int turns = 0; turns < TurnsBetween; ++turns)
+            turn();
+        activations = 0;
+        changer.change();
+        QVERIFY2(runUntil([&] { return activations > 0; }),
+                 qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
+        // A change of the host's name is reported in all namespaces, so other programs may add to it.
+        if (file == File::Mounts)
+            QCOMPARE(activations, 1);
+    }
+}
+
+void tst_FileNotifiers::changesAreReportedInASetOfTheProgram_data()
+{
+    everyChangeIsReported_data();
+}
+
+/// Libraries hand out an epoll set that has such a file in it. To poll the set is to poll the file.
+void tst_FileNotifiers::changesAreReportedInASetOfTheProgram()
+{
+#ifdef Q_OS_LINUX
+    QFETCH(File, file);
+    QFETCH(Beside, beside);
+    const FileDescriptor fd(::open(pathOf(file), O_RDONLY | O_CLOEXEC));
+    const FileDescriptor set(::epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event{};
+    event.events = EPOLLPRI;
+    QCOMPARE(::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
+    QSocketNotifier notifier(set, QSocketNotifier::Read);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    const Situation situation(beside);
+    Changer changer(file);
+    for (int i = 1; i <= Changes; ++i) {
+        for (int turns = 0; turns < TurnsBetween; ++turns)
+            turn();
+        activations = 0;
+        changer.change();
+        QVERIFY2(runUntil([&] { return activations >= 1; }),
+                 qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
+    }
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    enterNamespaces();
+    DispatcherUnderTest::install();
+    QCoreApplication app(argc, argv);
+    if (!DispatcherUnderTest::isInstalled())
+        qFatal("the dispatcher under test is not the one in use");
+    tst_FileNotifiers test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "tst_filenotifiers.moc"
