@@ -164,7 +164,7 @@ private:
 
 constexpr int Changes = 20;
 /// So many turns are between two changes, in which what is idle may be moved elsewhere.
-constexpr int TurnsBetween = 20;
+constexpr int TurnsBetween = 100;
 
 }
 

@@ -3,8 +3,13 @@
 #include "eventlooptest.h"
 #include "systemcalls.h"
 
+#include <QtCore/QFile>
 #include <QtCore/QRegularExpression>
 
+#include <glib.h>
+
+#include <poll.h>
+#include <sys/wait.h>
 #ifdef Q_OS_LINUX
 #    include <sys/epoll.h>
 #endif
@@ -33,8 +38,10 @@ private Q_SLOTS:
     void usableAgainAfterAnInvalidDescriptor();
     void closedWhileNotifiersAreExcluded();
     void refusedNumberIsUsableLater();
+    void refusedNumberIsOpenedBeforeTheNextTurn();
     void setsNestedTooDeepForEpoll();
     void additionsFailWhileNotifiersAreIdle();
+    void forkedChildInALoopOfGLib();
 
     void secondOfTheSameTypeReplacesTheFirst();
     void cannotBeChangedFromAnotherThread();
@@ -66,12 +73,32 @@ void expectInvalidSocketWarning(int fd, Type type)
                          QRegularExpression(text.arg(fd).arg(QLatin1String(nameOf(type)))));
 }
 
+/// In so many turns, idle descriptors are moved to where they cost nothing.
+constexpr int ManyTurns = 100;
+
 /// A number that no open descriptor has.
 int closedNumber()
 {
     const int fd = ::dup(STDERR_FILENO);
     ::close(fd);
     return fd;
+}
+
+/// What the epoll sets of this process watch, as far as the system tells.
+QByteArray epollSets()
+{
+    QByteArray all;
+    for (int fd = 0; fd < 100; ++fd) {
+        QFile file(QStringLiteral("/proc/self/fdinfo/%1").arg(fd));
+        if (!file.open(QIODevice::ReadOnly))
+            continue;
+        const QList<QByteArray> lines = file.readAll().split('\n');
+        for (const QByteArray &line : lines) {
+            if (line.startsWith("tfd:"))
+                all += QByteArray::number(fd) + ' ' + line + '\n';
+        }
+    }
+    return all;
 }
 
 int countActivations(QSocketNotifier *notifier, int turns = 1)
@@ -283,7 +310,7 @@ void tst_NotifierErrors::closedWhileNotifiersAreExcluded()
     Channel other;
     QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
     QSocketNotifier busy(other.writer, QSocketNotifier::Write);
-    for (int i = 0; i < 20; ++i)
+    for (int i = 0; i < ManyTurns; ++i)
         turn();
     expectInvalidSocketWarning(channel.reader, QSocketNotifier::Read);
 
@@ -341,6 +368,21 @@ void tst_NotifierErrors::refusedNumberIsUsableLater()
     QVERIFY(late.isEnabled());
 }
 
+void tst_NotifierErrors::refusedNumberIsOpenedBeforeTheNextTurn()
+{
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    Channel channel;
+    const int number = ::fcntl(channel.reader, F_DUPFD_CLOEXEC, 500);
+    ::close(number);
+    QSocketNotifier notifier(number, QSocketNotifier::Write);
+    const FileDescriptor reused(::fcntl(channel.reader, F_DUPFD_CLOEXEC, number));
+    QCOMPARE(int(reused), number);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    QVERIFY(runUntil([&] { return activations >= 3; }));
+    QVERIFY(notifier.isEnabled());
+}
+
 /// epoll refuses such a set, which is valid: poll(2) takes it.
 void tst_NotifierErrors::setsNestedTooDeepForEpoll()
 {
@@ -357,8 +399,7 @@ void tst_NotifierErrors::setsNestedTooDeepForEpoll()
         inner = *sets.back();
     }
     QSocketNotifier notifier(inner, QSocketNotifier::Read);
-    for (int i = 0; i < 20; ++i)
-        QCOMPARE(countActivations(&notifier), 0);
+    QCOMPARE(countActivations(&notifier, ManyTurns), 0);
     channel.write();
     int activations = 0;
     connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
@@ -387,7 +428,7 @@ void tst_NotifierErrors::additionsFailWhileNotifiersAreIdle()
             notifiers.push_back(std::make_unique<QSocketNotifier>(channels.back()->reader, QSocketNotifier::Read));
             connect(notifiers.back().get(), &QSocketNotifier::activated, this, [&] { ++activations; });
         }
-        for (int i = 0; i < 20; ++i)
+        for (int i = 0; i < ManyTurns; ++i)
             turn();
         QCOMPARE(activations, 0);
         for (const auto &channel : channels)
@@ -396,6 +437,40 @@ void tst_NotifierErrors::additionsFailWhileNotifiersAreIdle()
         for (const auto &notifier : notifiers)
             QVERIFY(notifier->isEnabled());
     }
+}
+
+/// An epoll set is shared with the child, which has to leave it alone.
+void tst_NotifierErrors::forkedChildInALoopOfGLib()
+{
+    std::vector<std::unique_ptr<Channel>> channels;
+    std::vector<std::unique_ptr<QSocketNotifier>> readers;
+    for (int i = 0; i < 5; ++i) {
+        channels.push_back(std::make_unique<Channel>());
+        readers.push_back(std::make_unique<QSocketNotifier>(channels.back()->reader, QSocketNotifier::Read));
+    }
+    const QSocketNotifier exception(channels.back()->reader, QSocketNotifier::Exception);
+    for (int i = 0; i < ManyTurns; ++i)
+        turn();
+    Channel start;
+    const pid_t child = ::fork();
+    QVERIFY(child >= 0);
+    if (child == 0) {
+        ::alarm(30);
+        pollfd fd{start.reader, POLLIN, 0};
+        ::poll(&fd, 1, -1);
+        for (int i = 0; i < 5; ++i)
+            g_main_context_iteration(nullptr, FALSE);
+        ::_exit(0);
+    }
+    readers.back()->setEnabled(false);
+    for (int i = 0; i < ManyTurns; ++i)
+        turn();
+    const QByteArray before = epollSets();
+    start.write();
+    int status = -1;
+    QCOMPARE(::waitpid(child, &status, 0), child);
+    QCOMPARE(status, 0);
+    QCOMPARE(epollSets(), before);
 }
 
 void tst_NotifierErrors::secondOfTheSameTypeReplacesTheFirst()

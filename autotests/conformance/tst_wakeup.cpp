@@ -2,6 +2,8 @@
 
 #include "eventlooptest.h"
 
+#include <glib.h>
+
 #include <pthread.h>
 #include <signal.h>
 
@@ -21,9 +23,11 @@ private Q_SLOTS:
     void noWakeUpIsMissed();
     void noWakeUpOfManyThreadsIsMissed();
     void wakeUpDoesNotEndALoop();
+    void wakeUpAfterALoopInThePollFunction();
 
     void interruptFromAnotherThreadEndsTheWait();
     void interruptBeforehandIsForgotten();
+    void interruptBetweenTwoTurnsEndsTheNext();
     void interruptFromPostedEventEndsTheTurn();
     void interruptFromAboutToBlockPreventsTheWait();
 
@@ -151,6 +155,45 @@ void tst_WakeUp::wakeUpDoesNotEndALoop()
     QCOMPARE(wakeUps, 10);
 }
 
+/// A poll function may run a loop of GLib's, and polls after that.
+void tst_WakeUp::wakeUpAfterALoopInThePollFunction()
+{
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix)
+        QSKIP("Qt's UNIX dispatcher knows nothing of poll functions");
+    static bool isNested;
+    static Semaphore polling;
+    isNested = false;
+    g_main_context_set_poll_func(nullptr, [](GPollFD *fds, guint count, gint timeout) {
+        if (!isNested && timeout != 0) {
+            isNested = true;
+            g_main_context_iteration(nullptr, FALSE);
+            polling.release();
+        }
+        return g_poll(fds, count, timeout);
+    });
+    bool isDelivered = false;
+    std::thread poster([&] {
+        polling.acquire();
+        QThread::msleep(10); // it should find the thread in the poll; the verdict does not depend on it
+        post([&] { isDelivered = true; });
+    });
+    // A watchdog would depend on what is tested.
+    QDeadlineTimer limit(10s);
+    TimerObject object;
+    object.startTimer(10000, Qt::PreciseTimer);
+    QObject context;
+    connect(dispatcher(), &QAbstractEventDispatcher::aboutToBlock, &context, [&] {
+        if (isDelivered)
+            dispatcher()->interrupt();
+    });
+    while (!isDelivered && !limit.hasExpired())
+        turn(RunningLoop);
+    g_main_context_set_poll_func(nullptr, nullptr);
+    poster.join();
+    QVERIFY(isNested);
+    QVERIFY(!limit.hasExpired());
+}
+
 void tst_WakeUp::interruptFromAnotherThreadEndsTheWait()
 {
     QAtomicInt interrupted;
@@ -173,6 +216,20 @@ void tst_WakeUp::interruptBeforehandIsForgotten()
     dispatcher()->interrupt();
     turn(QEventLoop::WaitForMoreEvents);
     QCOMPARE(activations, 1);
+    QVERIFY(!watchdog.expired());
+}
+
+/// As by a QThread::quit() that comes after QEventLoop has looked whether it was told to exit.
+void tst_WakeUp::interruptBetweenTwoTurnsEndsTheNext()
+{
+    {
+        // Its wait ends by a wake-up, for which the next turn need not return again.
+        const WhenAboutToBlock waker([guarded = dispatcher()] { guarded->wakeUp(); });
+        QVERIFY(turn(RunningLoop));
+    }
+    Watchdog watchdog;
+    dispatcher()->interrupt();
+    turn(RunningLoop);
     QVERIFY(!watchdog.expired());
 }
 

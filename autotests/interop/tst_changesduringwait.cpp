@@ -17,6 +17,7 @@ private Q_SLOTS:
     void madeInPrepare_data();
     void madeInPrepare();
     void timerStartedInPrepare();
+    void eventsProcessedInPrepare();
     void madeInCheck_data();
     void madeInCheck();
     void timerStoppedWhenDue_data();
@@ -211,6 +212,45 @@ void tst_ChangesDuringWait::timerStartedInPrepare()
     }
     QVERIFY(loop.run());
     QCOMPARE(fired, isQtGLib() ? 0 : 1);
+}
+
+/// A source that serves Qt while it is prepared, which GLib warns of. Who wakes the wait up is not to be lost.
+void tst_ChangesDuringWait::eventsProcessedInPrepare()
+{
+    const auto silent = [](const char *, GLogLevelFlags, const char *, gpointer) { };
+    const guint handler = g_log_set_handler("GLib", G_LOG_LEVEL_WARNING, silent, nullptr);
+    const auto restore = qScopeGuard([&] { g_log_remove_handler("GLib", handler); });
+
+    Loop loop(loopKind());
+    Semaphore prepared;
+    std::unique_ptr<ProbeSource> probe;
+    callLater(
+        [&] {
+            probe = std::make_unique<ProbeSource>([&](int *) {
+                QCoreApplication::processEvents();
+                prepared.release();
+            });
+        },
+        G_PRIORITY_LOW);
+    constexpr int Rounds = 10;
+    int delivered = 0;
+    std::thread poster([&] {
+        for (int round = 0; round < Rounds && prepared.acquire(); ++round) {
+            // Time to fall asleep.
+            std::this_thread::sleep_for(5ms);
+            post(this, [&] {
+                if (++delivered == Rounds)
+                    loop.quit();
+            });
+        }
+    });
+    const bool ended = loop.run();
+    probe.reset();
+    prepared.release(Rounds);
+    poster.join();
+    settle();
+    QVERIFY(ended);
+    QCOMPARE(delivered, Rounds);
 }
 
 void tst_ChangesDuringWait::madeInCheck_data()

@@ -31,6 +31,10 @@ private Q_SLOTS:
     void deferredDeletesWaitForNestedLoops_data();
     void deferredDeletesWaitForNestedLoops();
     void exitEndsQtsLoopsOnly();
+    void flagsHoldInGLibsLoop_data();
+    void flagsHoldInGLibsLoop();
+    void loopInADestroyNotify_data();
+    void loopInADestroyNotify();
 };
 
 namespace {
@@ -479,6 +483,109 @@ void tst_Nesting::exitEndsQtsLoopsOnly()
     QCOMPARE(order, QByteArray("etma"));
     QCOMPARE(eventLoopCode, 7);
     QCOMPARE(applicationCode, 7);
+}
+
+void tst_Nesting::flagsHoldInGLibsLoop_data()
+{
+    QTest::addColumn<bool>("byHand");
+    QTest::newRow("of exec") << false;
+    QTest::newRow("of processEvents") << true;
+}
+
+/// What a loop of Qt's excludes stays excluded while a handler in it runs a loop of GLib's.
+void tst_Nesting::flagsHoldInGLibsLoop()
+{
+    QFETCH(bool, byHand);
+    Loop outer(outerKind());
+    QObject context;
+    const Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    QTimer timer;
+    QTimer zeroTimer;
+    bool isExcluded = false;
+    int served = 0;
+    int servedInside = 0;
+    int delivered = 0;
+    bool innerEnded = false;
+    connect(&notifier, &QSocketNotifier::activated, &context, [&] {
+        notifier.setEnabled(false);
+        ++served;
+        servedInside += isExcluded && !isQtGLib(); // which does not exclude notifiers
+    });
+    for (QTimer *one : { &timer, &zeroTimer }) {
+        one->setSingleShot(true);
+        one->callOnTimeout(&context, [&] {
+            ++served;
+            servedInside += isExcluded;
+        });
+    }
+    const auto runGLibsLoop = [&] {
+        channel.write();
+        timer.start(1);
+        zeroTimer.start(0);
+        Loop inner(Loop::MainLoop);
+        // Long enough for all of it, had it been served.
+        const GLibSource end(g_timeout_source_new(20), G_PRIORITY_DEFAULT, [&] {
+            inner.quit();
+            return false;
+        });
+        post(&context, [&] { ++delivered; });
+        innerEnded = inner.run();
+    };
+    post(&context, [&] {
+        isExcluded = true;
+        const auto flags = QEventLoop::ExcludeSocketNotifiers | QEventLoop::X11ExcludeTimers;
+        QEventLoop loop;
+        post(&context, [&] {
+            runGLibsLoop();
+            loop.quit();
+        });
+        if (byHand)
+            QCoreApplication::processEvents(flags);
+        else
+            loop.exec(flags);
+        isExcluded = false;
+    });
+    const GLibSource end(g_timeout_source_new(1), G_PRIORITY_LOW, [&] {
+        if (served == 3)
+            outer.quit();
+        return true;
+    });
+    QVERIFY(outer.run());
+    QVERIFY(innerEnded);
+    QCOMPARE(servedInside, 0);
+    QCOMPARE(delivered, 1);
+}
+
+void tst_Nesting::loopInADestroyNotify_data()
+{
+    addInnerLoops();
+}
+
+/// GLib calls what destroys a source's data when it has dispatched the source, but not as a part of that.
+void tst_Nesting::loopInADestroyNotify()
+{
+    QFETCH(Loop::Kind, inner);
+    struct Destroyed
+    {
+        Loop::Kind inner;
+        Loop *outer;
+        bool innerDidAll = false;
+    };
+    Loop outer(outerKind());
+    Destroyed destroyed{ inner, &outer };
+    g_idle_add_full(
+        G_PRIORITY_DEFAULT, [](gpointer) -> gboolean { return false; }, &destroyed,
+        [](gpointer data) {
+            auto *const now = static_cast<Destroyed *>(data);
+            now->innerDidAll = runAllWork(now->inner);
+            now->outer->quit();
+            // processEvents() by hand looks at nothing but events.
+            QCoreApplication::eventDispatcher()->wakeUp();
+        });
+    QVERIFY(outer.run());
+    QVERIFY(destroyed.innerDidAll);
+    QVERIFY(runAllWork(outerKind()));
 }
 
 DISPATCHER_TEST_MAIN(tst_Nesting)

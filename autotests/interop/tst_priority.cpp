@@ -19,6 +19,7 @@ private Q_SLOTS:
     void ranksQtsWork();
     void takesEffectAtOnce();
     void setBeforeTheThreadStarts();
+    void setAfterTheThreadHasEnded();
 };
 
 namespace {
@@ -150,6 +151,35 @@ void tst_Priority::setBeforeTheThreadStarts()
     thread.start();
     QVERIFY(ended(thread));
     QCOMPARE(idleCalls, 10);
+}
+
+void tst_Priority::setAfterTheThreadHasEnded()
+{
+    /// Between closingDown() and its end, as long as somebody still has a pointer to it.
+    class Dispatcher : public GLibEventDispatcher
+    {
+    public:
+        explicit Dispatcher(int *last)
+            : m_last(last)
+        {
+        }
+        void closingDown() override
+        {
+            GLibEventDispatcher::closingDown();
+            setPriority(G_PRIORITY_LOW);
+            *m_last = priority();
+        }
+
+    private:
+        int *const m_last;
+    };
+    int last = 0;
+    QThread thread;
+    thread.setEventDispatcher(new Dispatcher(&last));
+    thread.start();
+    thread.quit();
+    QVERIFY(ended(thread));
+    QCOMPARE(last, G_PRIORITY_LOW);
 }
 
 DISPATCHER_TEST_MAIN(tst_Priority)

@@ -36,7 +36,7 @@ constexpr auto Write = GLibSelector::Write;
 constexpr auto Exception = GLibSelector::Exception;
 
 /// More looks than it takes until an idle descriptor is moved to the epoll set.
-constexpr int ManyLooks = 64;
+constexpr int ManyLooks = 100;
 
 void look(GLibSelector &selector, int looks = ManyLooks)
 {

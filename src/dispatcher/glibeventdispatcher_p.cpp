@@ -126,11 +126,6 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
         reportOwnership();
         last = turn(flags, Driver::Qt);
     } while (last.hadNoReason && !isRunningLoop && !interrupted);
-
-    // What ends the wait of a running loop is fetched from the window system by the next turn. Somebody who calls this
-    // function by hand may wait for just that.
-    if (waits && !isRunningLoop && last.waited && !interrupted && windowSystem.isPresent())
-        last.hadWork |= windowSystem.processEvents(flags);
     return last.hadWork;
 }
 
@@ -154,6 +149,10 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     } else if (includesNotifiers(turnFlags)) {
         selector.load()->descriptors().finishLook(false);
     }
+    // What ends the wait of a running loop is fetched from the window system by the next turn. Somebody who calls
+    // processEvents() by hand may wait for just that.
+    if (turn.waited && !turnFlags.testFlag(QEventLoop::EventLoopExec) && !interrupted && windowSystem.isPresent())
+        turn.hadWork |= windowSystem.processEvents(turnFlags);
     turn.hadWork |= wasWoken || endedLastWait || hadWindowEvents;
 
     TimerQueue::TimePoint now = selector.load()->now();
@@ -170,10 +169,12 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
 bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver)
 {
     bool hadWindowEvents = false;
+    isSendingEvents = true;
     if (windowSystem.isPresent())
         hadWindowEvents = windowSystem.processEvents(turnFlags);
     else
         QCoreApplication::sendPostedEvents();
+    isSendingEvents = false; // for a turn that this one is nested in as well: nothing is left
     // What GLib's callbacks delete later is for the outermost loop to delete. Qt does that when one of its own loops
     // runs, which need never happen if GLib's loop is the outermost.
     if (driver == Driver::GLib && level == 0 && g_main_depth() == 1 && q->thread()->loopLevel() == 0)
@@ -186,7 +187,6 @@ std::optional<GLibEventDispatcherPrivate::Turn>
 GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastWait)
 {
     GLibSelectorPrivate *const waiting = selector;
-    const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
         && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
     if (mayWait)
@@ -196,6 +196,7 @@ GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastW
 
     // A wake-up makes processEvents() return, even if its events have just been sent. But a running loop needs no turn
     // without a wait for a wake-up that has ended the wait of its last turn.
+    const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     GLibSelectorPrivate::Look look;
     look.mayBlock = mayWait && !wasWoken && (isRunningLoop || !endedLastWait);
     if (isRunningLoop)
@@ -209,8 +210,7 @@ GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastW
     Turn turn;
     turn.waited = look.mayBlock;
     turn.hadWork = result.glibWorked || waitEndedByWakeUp;
-    turn.hadNoReason = look.mayBlock && !turn.hadWork && !waiting->hasWork(demand(), waiting->now())
-        && !demand().hasIdleWork;
+    turn.hadNoReason = look.mayBlock && !turn.hadWork && result.isEmpty;
     return turn;
 }
 
@@ -218,9 +218,9 @@ EventLoop::Demand GLibEventDispatcherPrivate::demand()
 {
     Demand demand;
     demand.descriptors = includesNotifiers(flags);
-    // A turn of a nested loop leaves what must not be sent there, such as deferred deletes, and nobody announces that a
-    // second time.
-    demand.hasWork = waitEndedByWakeUp || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
+    // Nobody announces a second time what a turn has been woken for, what stands behind the posted event whose handler
+    // runs a loop, and what a turn of a nested loop must not send, such as deferred deletes.
+    demand.hasWork = waitEndedByWakeUp || isSendingEvents || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
     if (includesTimers(flags)) {
         demand.hasIdleWork = timers.hasZeroTimers();
         demand.deadline = timers.wakeTime().value_or(Never);

@@ -80,6 +80,7 @@ private:
     int level = 0; // how many of them are
     int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
     bool waitEndedByWakeUp = false; // and no turn has looked yet at what it is for
+    bool isSendingEvents = false; // and a loop in one of their handlers has not sent the rest
     bool reportedForeignOwner = false;
     bool reportedFailure = false;
 };

@@ -90,6 +90,10 @@ int SocketNotifiers::activate()
     while (!m_invalid.empty()) {
         QSocketNotifier *const invalid = m_invalid.back();
         m_invalid.pop_back();
+        if (!checkOpen(int(invalid->socket()))) {
+            add(invalid); // the descriptor was opened since
+            continue;
+        }
         warnOfInvalid(invalid);
         invalid->setEnabled(false);
     }

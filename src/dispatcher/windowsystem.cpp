@@ -44,8 +44,11 @@ bool WindowSystem::find()
 bool WindowSystem::processEvents(QEventLoop::ProcessEventsFlags flags)
 {
     flags.setFlag(QEventLoop::WaitForMoreEvents, false);
+    // A handler may run a loop that excludes input, after this one has fetched it.
+    const bool excludesInput = flags.testFlag(QEventLoop::ExcludeUserInputEvents);
+    m_leftInput = m_leftInput && excludesInput;
     const bool hadWork = m_platformDispatcher->processEvents(flags);
-    m_leftInput = flags.testFlag(QEventLoop::ExcludeUserInputEvents);
+    m_leftInput = m_leftInput || excludesInput;
     return hadWork;
 }
 

@@ -21,8 +21,9 @@ constexpr int ReadyLooksBeforePolling = 16;
 constexpr std::uint32_t LooksAfterFailure = 256;
 /// How many descriptors one checkSet() asks for: some 20 us of system calls.
 constexpr std::size_t CheckStep = 64;
-/// The time between two steps, in multiples of what a step costs.
+/// The time between two steps, in multiples of what a step costs: after the last one, and while there are more.
 constexpr int CheckRarity = 50;
+constexpr int PartialCheckRarity = 1000;
 /// How long reports of the set are believed without verification.
 constexpr auto VerificationInterval = 100us;
 
@@ -173,6 +174,8 @@ void Descriptors::moveToSet(int fd, Watch &watch)
         m_polled.remove(fd);
         return;
     }
+    if (isSetLost(fd, error))
+        return;
     disarm(fd, watch);
     if (error == EBADF)
         foundClosed(fd, watch);
@@ -195,6 +198,16 @@ void Descriptors::closeSet()
         if (watch.wanted && watch.ready != G_IO_NVAL)
             poll(int(number), watch);
     }
+}
+
+/// Whether @p error, for @p fd, is about the set: the program has closed its descriptor by mistake.
+bool Descriptors::isSetLost(int fd, int error)
+{
+    if (error != EBADF || checkOpen(fd))
+        return false;
+    m_set.forget();
+    closeSet();
+    return true;
 }
 
 void Descriptors::beginLook()
@@ -295,7 +308,12 @@ void Descriptors::finishLook(bool isVerified)
 void Descriptors::fetchFromSet()
 {
     m_setIsReady = false;
-    for (const EpollSet::Report &report : m_set.wait(m_armedCount)) {
+    const int error = m_set.wait(m_armedCount);
+    if (error != 0 && error != EINTR) {
+        m_set.forget();
+        closeSet();
+    }
+    for (const EpollSet::Report &report : m_set.reports()) {
         Watch &reported = watch(report.fd);
         if (reported.token != report.token || !reported.armed) {
             m_setIsStale = true;
@@ -373,15 +391,17 @@ void Descriptors::moveIdleOnes()
         moveToSet(fd, watch(fd));
 }
 
-Descriptors::Duration Descriptors::checkSet(TimePoint now)
+Descriptors::Duration Descriptors::checkSet(TimePoint now, bool isNeeded)
 {
-    if (m_armedCount == 0)
+    if (isNeeded)
+        m_leftToCheck = m_watches.size();
+    if (m_armedCount == 0 || m_leftToCheck == 0)
         return Duration::max();
     if (now < m_nextCheck)
         return m_nextCheck - now;
     const TimePoint start = Clock::now();
     std::size_t checked = 0;
-    for (std::size_t visited = 0; visited < m_watches.size() && checked < CheckStep; ++visited) {
+    for (; m_leftToCheck > 0 && checked < CheckStep; --m_leftToCheck) {
         m_nextChecked = m_nextChecked < m_watches.size() ? m_nextChecked : 0;
         const int fd = int(m_nextChecked++);
         Watch &watch = this->watch(fd);
@@ -389,7 +409,7 @@ Descriptors::Duration Descriptors::checkSet(TimePoint now)
             continue;
         ++checked;
         const int error = m_set.modify(fd, watch.armed, watch.token);
-        if (error == 0)
+        if (error == 0 || isSetLost(fd, error))
             continue;
         disarm(fd, watch);
         if (error == EBADF) {
@@ -400,6 +420,6 @@ Descriptors::Duration Descriptors::checkSet(TimePoint now)
         }
     }
     const TimePoint end = Clock::now();
-    m_nextCheck = end + CheckRarity * (end - start);
-    return Duration::max();
+    m_nextCheck = end + (m_leftToCheck > 0 ? PartialCheckRarity : CheckRarity) * (end - start);
+    return m_leftToCheck > 0 ? m_nextCheck - end : Duration::max();
 }

@@ -95,8 +95,9 @@ public:
     std::optional<Ready> takeEvent();
 
     /// To be called before waits that may be long: looks for descriptors that were closed before they were removed,
-    /// some at each call. Returns how long one may wait before calling it again.
-    Duration checkSet(TimePoint now);
+    /// some at each call. Returns how long one may wait before calling it again, to look for the others.
+    /// @p isNeeded tells whether code has run since the last call that may have closed some.
+    Duration checkSet(TimePoint now, bool isNeeded);
 
 private:
     struct Watch
@@ -121,6 +122,7 @@ private:
     void arm(Watch &watch, Events events);
     void disarm(int fd, Watch &watch);
     void closeSet();
+    bool isSetLost(int fd, int error);
     void moveIdleOnes();
     void dropResults();
     void found(int fd, Watch &watch, Events events);
@@ -146,6 +148,7 @@ private:
 
     TimePoint m_nextVerification;
     std::size_t m_nextChecked = 0; // where checkSet() goes on
+    std::size_t m_leftToCheck = 0; // numbers
     TimePoint m_nextCheck;
 };
 

@@ -36,6 +36,8 @@ bool EpollSet::open()
 
 int EpollSet::control(int operation, int fd, unsigned events, std::uint32_t token)
 {
+    if (isInherited())
+        return ESTALE;
     epoll_event event{};
     event.events = events;
     event.data.u64 = (std::uint64_t(token) << 32) | std::uint32_t(fd);
@@ -57,17 +59,18 @@ int EpollSet::remove(int fd)
     return control(EPOLL_CTL_DEL, fd, 0, 0);
 }
 
-const std::vector<EpollSet::Report> &EpollSet::wait(std::size_t count)
+int EpollSet::wait(std::size_t count)
 {
     m_events.resize(std::clamp<std::size_t>(count, 1, MostEvents));
     const int found = epoll_wait(m_fd, m_events.data(), int(m_events.size()), 0);
+    const int error = found < 0 ? errno : 0;
     m_reports.clear();
     for (int i = 0; i < found; ++i) {
         const epoll_event &event = m_events[std::size_t(i)];
         m_reports.push_back({int(event.data.u64 & 0xffffffff), std::uint32_t(event.data.u64 >> 32),
                              event.events});
     }
-    return m_reports;
+    return error;
 }
 
 #else
@@ -96,9 +99,9 @@ int EpollSet::remove(int)
     return ENOSYS;
 }
 
-const std::vector<EpollSet::Report> &EpollSet::wait(std::size_t)
+int EpollSet::wait(std::size_t)
 {
-    return m_reports;
+    return ENOSYS;
 }
 
 #endif

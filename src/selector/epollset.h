@@ -33,19 +33,23 @@ public:
     /// Returns false if the system has no epoll, or no descriptor left.
     bool open();
     void close();
+    /// The descriptor is not that of the set any more.
+    void forget() { m_fd = -1; }
     bool isOpen() const { return m_fd >= 0; }
     /// Whether it is the set of a parent process.
     bool isInherited() const;
     /// Becomes readable when something in the set is ready. -1 if the set is not open.
     int fd() const { return m_fd; }
 
-    // These return 0 or an errno.
+    // These return 0 or an errno: ESTALE for the set of a parent process.
     int add(int fd, unsigned events, std::uint32_t token);
     int modify(int fd, unsigned events, std::uint32_t token);
     int remove(int fd);
 
-    /// What is ready now, @p count descriptors at most; the others come first the next time.
-    const std::vector<Report> &wait(std::size_t count);
+    /// Fetches what is ready now, @p count descriptors at most; the others come first the next time. Returns 0 or an
+    /// errno.
+    int wait(std::size_t count);
+    const std::vector<Report> &reports() const { return m_reports; }
 
 private:
     int control(int operation, int fd, unsigned events, std::uint32_t token);

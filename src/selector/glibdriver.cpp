@@ -45,7 +45,7 @@ bool GLibDriver::prepare(int *timeout)
     m_pollFds.assign(1, {wakeUp.fd(), G_IO_IN, 0});
     if (demand.descriptors) {
         descriptors.beginLook();
-        limit = descriptors.checkSet(now);
+        limit = descriptors.checkSet(now, std::exchange(m_hadTurn, false));
         descriptors.flush(Descriptors::Changes::ToSet);
         const std::vector<GPollFD> &fds = descriptors.pollFds();
         m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
@@ -64,7 +64,7 @@ bool GLibDriver::check()
 {
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
         return false;
-    m_selector->wakeUp().setPolling(false);
+    endPolling();
     takePolled();
     return m_selector->hasWork(m_loop->demand(), GLibSelectorPrivate::Clock::now());
 }
@@ -79,11 +79,18 @@ void GLibDriver::dispatch()
 {
     if (!m_drives)
         return;
-    m_selector->wakeUp().setPolling(false);
+    endPolling();
     takePolled();
     m_isAsleep = false;
+    m_hadTurn = true;
     m_selector->setNow(GLibSelectorPrivate::Clock::now());
     m_loop->turn();
+}
+
+/// A poll function that the selector has called may run a loop of GLib's, and polls after that.
+void GLibDriver::endPolling()
+{
+    m_selector->wakeUp().setPolling(m_selector->iterations().isRunBy(ContextIteration::Phase::Polling));
 }
 
 void GLibDriver::takePolled()

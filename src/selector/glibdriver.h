@@ -70,6 +70,7 @@ private:
     bool check();
     bool prepareIdle();
     void dispatch();
+    void endPolling();
     void takePolled();
 
     GLibSelectorPrivate *const m_selector;
@@ -80,6 +81,7 @@ private:
     // iteration of the selector even.
     bool m_drives = false;
     bool m_isAsleep = false; // the loop was told that it may be
+    bool m_hadTurn = true; // since the descriptors in the epoll set were checked
     std::vector<GPollFD> m_pollFds; // kept for its memory
 };
 

@@ -173,6 +173,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             m_descriptors.lookAgain();
         m_descriptors.finishLook(look.interval == Duration::zero());
     }
+    result.isEmpty = !result.glibWorked && !demand.hasIdleWork && !hasWork(demand, m_now);
+    m_hadWork |= !result.isEmpty;
     return result;
 }
 
@@ -203,7 +205,7 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
         return Duration::zero();
     auto limit = Duration::max();
     if (demand.descriptors) {
-        limit = m_descriptors.checkSet(m_now);
+        limit = m_descriptors.checkSet(m_now, std::exchange(m_hadWork, false));
         if (m_descriptors.hasReady())
             return Duration::zero();
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);

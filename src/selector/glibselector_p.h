@@ -44,6 +44,7 @@ public:
     struct Result
     {
         bool glibWorked = false; ///< GLib's sources were dispatched, or may have been.
+        bool isEmpty = false; ///< Neither that, nor is there anything for the loop to do.
         /// Why the descriptors could not be polled; nothing if they were not asked to be.
         std::optional<std::error_code> error;
     };
@@ -111,6 +112,7 @@ private:
     TimePoint m_now;
     TimePoint m_lastLook; // at GLib
     bool m_glibIsIdle = false; // it had nothing to do then
+    bool m_hadWork = true; // GLib or the loop, since the descriptors in the epoll set were checked
     int m_skipQuickLooks = 0;
 };
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+
+#include "log.h"
+#include "player_p.h"
+
+#include <QtCore/QCoreApplication>
+#include <QtCore/QTimerEvent>
+
+#include <algorithm>
+
+using namespace Program;
+using namespace std::chrono_literals;
+using VirtualTime::TimePoint;
+
+namespace {
+
+/// So many turns without anything happening are too many. A turn may take a few polls.
+constexpr int MostTurns = 400;
+
+const char *const TypeNames[] = {"read", "write", "exception"};
+
+}
+
+Player::Object::~Object()
+{
+    m_player->note("object %d is deleted", m_number);
+    m_player->m_deletedLater.erase(m_number);
+    for (int number = m_number; number < TimerCount; number += ObjectCount)
+        m_player->m_timers[std::size_t(number)].id = 0; // QObject stops them
+}
+
+bool Player::Object::event(QEvent *event)
+{
+    if (event->type() != QEvent::User)
+        return QObject::event(event);
+    const auto *posted = static_cast<Event *>(event);
+    m_player->m_posted.erase(posted->number());
+    m_player->progress();
+    m_player->note("event %d to object %d", posted->number(), m_number);
+    m_player->run(posted->handler(), m_number, true);
+    return true;
+}
+
+void Player::Object::timerEvent(QTimerEvent *event)
+{
+    m_player->onTimer(m_number, event->timerId());
+}
+
+Player::Object *Player::object(int number)
+{
+    QPointer<QObject> &object = m_objects[std::size_t(number)];
+    if (!object)
+        object = new Object(this, number);
+    return static_cast<Object *>(object.data());
+}
+
+void Player::post(const Operation &operation)
+{
+    QObject *const receiver = object(operation.target);
+    const int number = ++m_lastPosted;
+    m_posted.insert(number);
+    m_isWoken = true;
+    QCoreApplication::postEvent(receiver, new Event(this, number, operation.handler), operation.value);
+}
+
+void Player::startTimer(const Operation &operation)
+{
+    Timer &timer = m_timers[std::size_t(operation.target)];
+    stopTimer(timer);
+    QObject *const owner = object(operation.target % ObjectCount);
+
+    if (operation.value == 0
+        && std::any_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
+        return;
+    // No two timers are due at the same time: which one would be first is left open.
+    const int now = logical(VirtualTime::now());
+    std::set<int> taken;
+    for (const Timer &other : m_timers) {
+        for (int tick = 0; other.id && tick < other.ticks; ++tick)
+            taken.insert(logical(other.due + tick * other.interval));
+    }
+    int units = operation.value;
+    const auto isTaken = [&] {
+        for (int tick = 1; units > 0 && tick <= operation.count; ++tick) {
+            if (taken.count(now + tick * units))
+                return true;
+        }
+        return false;
+    };
+    while (isTaken())
+        ++units;
+
+    timer.handler = operation.handler;
+    timer.ticks = operation.count;
+    if (VirtualTime::now() > now * Unit + Unit / 4)
+        timer.ticks = 1; // The next one would not be on the grid.
+    // It is put on the grid of units, so that small delays do not add up.
+    const auto untilDue = (now + units) * Unit - VirtualTime::now();
+    timer.interval = units > 0 ? std::chrono::floor<std::chrono::milliseconds>(untilDue) : 0ms;
+    timer.due = VirtualTime::now() + timer.interval;
+    timer.id = owner->startTimer(std::chrono::duration_cast<std::chrono::milliseconds>(timer.interval),
+                                 units > 0 ? Qt::TimerType(operation.option) : Qt::PreciseTimer);
+}
+
+void Player::stopTimer(Timer &timer)
+{
+    if (!timer.id)
+        return;
+    const auto number = &timer - m_timers.data();
+    m_objects[std::size_t(number % ObjectCount)]->killTimer(timer.id);
+    timer.id = 0;
+}
+
+void Player::onTimer(int object, int id)
+{
+    progress();
+    const auto found = std::find_if(m_timers.begin(), m_timers.end(),
+                                    [id](const Timer &timer) { return timer.id == id; });
+    if (found == m_timers.end())
+        Log::wrong("a timer fires that is stopped");
+    Timer &timer = *found;
+    const int number = int(found - m_timers.begin());
+    note("timer %d", number);
+    if (flags() & QEventLoop::X11ExcludeTimers)
+        Log::wrong("timer %d fires though timers are excluded", number);
+    if (VirtualTime::now() < timer.due - VirtualTime::Tolerance)
+        Log::wrong("timer %d fires early", number);
+
+    // What a timer does that comes due again while it is being served, or that has missed a tick, is left open;
+    // so is what follows an exception.
+    const bool isLastTick = --timer.ticks <= 0
+        || (timer.interval > 0ns && VirtualTime::now() >= timer.due + timer.interval - VirtualTime::Tolerance)
+        || performs(m_operations, timer.handler,
+                    {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted});
+    const int handler = timer.handler;
+    if (isLastTick)
+        stopTimer(timer);
+    else
+        timer.due += timer.interval;
+    run(handler, object);
+}
+
+void Player::onActivated(int number, int type)
+{
+    progress();
+    note("channel %d, %s", number, TypeNames[type]);
+    Channel &channel = *m_channels[std::size_t(number)];
+    if (!channel.isEnabled(type))
+        Log::wrong("channel %d is activated (%s) though it is disabled", number, TypeNames[type]);
+    if (flags() & QEventLoop::ExcludeSocketNotifiers)
+        Log::wrong("channel %d is activated though notifiers are excluded", number);
+    if (--channel.counts[type] <= 0) {
+        if (type == QSocketNotifier::Read)
+            channel.drain();
+        if (type != QSocketNotifier::Read || channel.isReady(type))
+            channel.disable(type);
+    }
+    // In which order the others of its notifiers follow in a loop inside, or after an exception, is left open.
+    if (performs(m_operations, channel.handlers[type],
+                 {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted})) {
+        for (int other = 0; other < 3; ++other) {
+            if (other != type)
+                channel.disable(other);
+        }
+    }
+    run(channel.handlers[type]);
+}
+
+/// Something happens.
+void Player::progress()
+{
+    m_turns = 0;
+    m_blockIsAnnounced = false;
+    VirtualTime::advance(VirtualTime::TurnCost);
+}
+
+void Player::turn()
+{
+    if (++m_turns > MostTurns)
+        Log::wrong("turns without work");
+}
+
+void Player::onAwake()
+{
+    turn();
+    VirtualTime::advance(VirtualTime::TurnCost);
+    m_isWoken = false;
+    m_isAwake = true;
+    m_blockIsAnnounced = false;
+}
+
+void Player::onAboutToBlock()
+{
+    if (!m_isAwake)
+        Log::wrong("aboutToBlock() twice without an awake() in between");
+    m_isAwake = false;
+    m_blockIsAnnounced = true;
+    if (m_nextStep < m_steps.size() && m_steps[m_nextStep].early && isQuiet()
+        && m_nextStepTime < nextTimer().value_or(TimePoint::max())) {
+        VirtualTime::advance(std::max(m_nextStepTime - VirtualTime::now(), TimePoint::zero()));
+        step();
+    }
+}

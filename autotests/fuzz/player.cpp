@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+
+#include "player.h"
+
+#include "log.h"
+#include "player_p.h"
+
+#include <QtCore/QCoreApplication>
+
+#include <algorithm>
+#include <cstdarg>
+
+using namespace Program;
+using namespace std::chrono_literals;
+using VirtualTime::TimePoint;
+
+namespace {
+
+constexpr std::size_t MostLoops = 4;
+constexpr int MostEndings = 200;
+constexpr std::size_t MostHandlers = 8;
+
+}
+
+Player::Player(const Operations &operations, Outside outside)
+    : m_operations(operations)
+    , m_outside(outside)
+    , m_dispatcher(QAbstractEventDispatcher::instance())
+{
+    for (int number = 0; number < ChannelCount; ++number) {
+        m_channels.push_back(std::make_unique<Channel>(
+            number == FileChannel ? Channel::MountInfo : Channel::Sockets, [this, number](int type) { onActivated(number, type); }));
+    }
+    std::copy_if(operations.begin(), operations.end(), std::back_inserter(m_steps),
+                 [](const Operation &operation) { return operation.performer == OtherThreads; });
+    if (!m_steps.empty())
+        m_nextStepTime = Unit / 2 + m_steps.front().delay * Unit;
+}
+
+Player::~Player()
+{
+    for (const auto &source : m_sources) {
+        if (!source->isRemoved)
+            source->remove();
+        g_source_unref(source->source);
+    }
+    for (const QPointer<QObject> &object : m_objects)
+        delete object.data();
+}
+
+void Player::play()
+{
+    // The first turns are about what came before the program.
+    while (m_dispatcher->processEvents(QEventLoop::AllEvents)) { }
+    VirtualTime::start(this);
+    QObject context;
+    QObject::connect(m_dispatcher, &QAbstractEventDispatcher::awake, &context, [this] { onAwake(); });
+    QObject::connect(m_dispatcher, &QAbstractEventDispatcher::aboutToBlock, &context,
+                     [this] { onAboutToBlock(); });
+
+    for (const Operation &operation : m_operations) {
+        if (operation.performer == Main)
+            perform(operation);
+    }
+    // What is left over has to come yet.
+    m_isIdleOutside = false;
+    for (int times = 0; !m_isIdleOutside; ++times) {
+        if (times == MostEndings)
+            Log::wrong("the last loop ends again and again");
+        loop({Main, Kind::Exec});
+    }
+    if (!m_posted.empty())
+        Log::wrong("event %d was never sent", *m_posted.begin());
+    VirtualTime::stop();
+}
+
+void Player::note(const char *format, ...) const
+{
+    char text[256];
+    std::va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    Log::line("%3d L%zu %s", logical(VirtualTime::now()), m_frames.size(), text);
+}
+
+void Player::run(int performer, int object, bool isPostedEvent)
+{
+    if (performer <= 0 || m_running.size() >= MostHandlers)
+        return;
+    struct Scope
+    {
+        Scope(std::vector<Running> &running, Running that)
+            : stack(running)
+        {
+            stack.push_back(that);
+        }
+        ~Scope() { stack.pop_back(); }
+        std::vector<Running> &stack;
+    } scope(m_running, {object, m_frames.size(), isPostedEvent});
+    for (const Operation &operation : m_operations) {
+        if (operation.performer == performer)
+            perform(operation);
+    }
+}
+
+void Player::perform(const Operation &operation)
+{
+    if (++m_performed > MostPerformed)
+        return;
+    switch (operation.kind) {
+    case Kind::Exec:
+        if (m_frames.empty())
+            loop(operation);
+        break;
+    case Kind::Nest:
+    case Kind::ProcessEvents:
+    case Kind::NestGLib:
+        loop(operation);
+        break;
+    case Kind::Exit:
+        if (Frame *frame = loopToExit(operation.target))
+            exit(*frame, operation.value);
+        break;
+    case Kind::Quit:
+        quit(operation.value);
+        break;
+    case Kind::Interrupt:
+        m_isWoken = true;
+        m_dispatcher->interrupt();
+        break;
+    case Kind::WakeUp:
+        wakeUp();
+        break;
+    case Kind::Throw:
+        if (mayThrow())
+            throw Thrown();
+        break;
+    case Kind::Post:
+        post(operation);
+        break;
+    case Kind::SendPosted:
+        if (m_running.size() < MostHandlers) {
+            QCoreApplication::sendPostedEvents();
+            remindOfDeletes();
+        }
+        break;
+    case Kind::RemovePosted:
+        QCoreApplication::removePostedEvents(m_objects[std::size_t(operation.target)], QEvent::User);
+        break;
+    case Kind::DeleteLater:
+        if (mayDeleteLater(operation.target, false)) {
+            m_deletedLater.insert(operation.target);
+            object(operation.target)->deleteLater();
+        }
+        break;
+    case Kind::Delete:
+        if (!isRunning(operation.target))
+            delete m_objects[std::size_t(operation.target)];
+        break;
+    case Kind::StartTimer:
+        startTimer(operation);
+        break;
+    case Kind::StopTimer:
+        stopTimer(m_timers[std::size_t(operation.target)]);
+        break;
+    case Kind::Enable:
+        if (!isReadyElsewhere(operation.target)) {
+            Channel &channel = *m_channels[std::size_t(operation.target)];
+            channel.handlers[operation.value] = operation.handler;
+            channel.counts[operation.value] = operation.count;
+            channel.enable(operation.value);
+        }
+        break;
+    case Kind::Disable:
+        m_channels[std::size_t(operation.target)]->disable(operation.value);
+        break;
+    case Kind::Write:
+        if (!isReadyElsewhere(operation.target))
+            m_channels[std::size_t(operation.target)]->write();
+        break;
+    case Kind::Drain:
+        m_channels[std::size_t(operation.target)]->drain();
+        break;
+    case Kind::HangUp:
+        if (!isReadyElsewhere(operation.target))
+            m_channels[std::size_t(operation.target)]->hangUp();
+        break;
+    case Kind::Reopen:
+        removeSourcesOf(*m_channels[std::size_t(operation.target)]);
+        m_channels[std::size_t(operation.target)]->reopen(operation.option);
+        break;
+    case Kind::AddIdle:
+    case Kind::AddTimeout:
+    case Kind::AddFd:
+    case Kind::RemoveSource:
+        performGLib(operation);
+        break;
+    }
+}
+
+void Player::performElsewhere(const Operation &operation)
+{
+    if (operation.kind == Kind::DeleteLater && !mayDeleteLater(operation.target, true))
+        return;
+    if ((operation.kind == Kind::Post || operation.kind == Kind::DeleteLater)
+        && !m_objects[std::size_t(operation.target)])
+        return; // it would live in the wrong thread
+    m_helper.call([&] { perform(operation); });
+}
+
+void Player::loop(const Operation &operation)
+{
+    if (m_frames.size() >= MostLoops || m_running.size() >= MostHandlers)
+        return;
+    // In Qt's UNIX dispatcher it makes the loop forget that it was interrupted.
+    if (operation.kind == Kind::ProcessEvents
+        && std::any_of(m_frames.begin(), m_frames.end(), [](const Frame *f) { return f->isTold; }))
+        return;
+    // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
+    // and not with the other.
+    if (operation.kind == Kind::ProcessEvents && isInPostedEvent())
+        wakeUp();
+    Frame frame{operation.kind, operation.option};
+    if (frame.kind == Kind::Exec && m_outside == Outside::GLib)
+        frame.kind = Kind::NestGLib;
+    if (frame.kind == Kind::NestGLib)
+        frame.flags = flags();
+    stopZeroTimersBesideLateOnes();
+    m_frames.push_back(&frame);
+    note("enter %d, flags %d", int(frame.kind), frame.flags);
+    try {
+        const int result = runLoop(frame);
+        if (frame.kind != Kind::ProcessEvents)
+            note("the loop returns %d", result);
+        else if (frame.hadLoops)
+            note("processEvents() returns"); // true if it polled a wake-up that no loop inside has
+        else
+            note("processEvents() returns %d", result);
+    } catch (const Thrown &) {
+        note("caught");
+    }
+    m_frames.pop_back();
+    m_isAwake = true; // the turn that it was in is
+    m_isWoken = false; // the loop inside may have polled it
+    if (!m_frames.empty()) {
+        m_frames.back()->hadLoops = true;
+        // The same wake-up decides whether the call outside waits.
+        if (m_frames.back()->kind == Kind::ProcessEvents)
+            wakeUp();
+    }
+    remindOfDeletes();
+    stopZeroTimersBesideLateOnes();
+}
+
+int Player::runLoop(Frame &frame)
+{
+    const auto flags = QEventLoop::ProcessEventsFlags(frame.flags);
+    switch (frame.kind) {
+    case Kind::Exec:
+        return QCoreApplication::exec();
+    case Kind::ProcessEvents:
+        return m_dispatcher->processEvents(flags);
+    case Kind::NestGLib:
+        runGLibLoop(frame);
+        return 0;
+    default:
+        QEventLoop loop;
+        frame.loop = &loop;
+        return loop.exec(flags);
+    }
+}
+
+/// The loop that is @p distance loops out of the innermost.
+Player::Frame *Player::loopToExit(int distance)
+{
+    for (auto frame = m_frames.rbegin(); frame != m_frames.rend(); ++frame) {
+        if ((*frame)->kind != Kind::ProcessEvents && distance-- == 0)
+            return *frame;
+    }
+    return nullptr;
+}
+
+void Player::exit(Frame &frame, int code)
+{
+    frame.isTold = true;
+    if (frame.glibLoop) {
+        g_main_loop_quit(frame.glibLoop);
+        return;
+    }
+    m_isWoken = true;
+    if (frame.loop)
+        frame.loop->exit(code);
+    else
+        QCoreApplication::exit(code);
+}
+
+void Player::wakeUp()
+{
+    m_isWoken = true;
+    m_dispatcher->wakeUp();
+}
+
+/// Qt's dispatchers forget deferred deletes that were not sent in a loop inside until something else wakes them up.
+void Player::remindOfDeletes()
+{
+    if (!m_deletedLater.empty())
+        wakeUp();
+}
+
+void Player::quit(int code)
+{
+    bool isRunning = false;
+    for (Frame *frame : m_frames) {
+        if (frame->loop || frame->kind == Kind::Exec)
+            isRunning = frame->isTold = true;
+    }
+    if (!isRunning)
+        return;
+    m_isWoken = true;
+    QCoreApplication::exit(code);
+}
+
+/// An exception must not leave a callback of GLib's.
+bool Player::mayThrow() const
+{
+    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib
+        && m_frames.back()->callbacks == 0;
+}
+
+/// Whether the current turn is at its posted events.
+bool Player::isInPostedEvent() const
+{
+    return std::any_of(m_running.begin(), m_running.end(), [this](const Running &running) {
+        return running.isPostedEvent && running.level == m_frames.size();
+    });
+}
+
+bool Player::isRunning(int object) const
+{
+    return std::any_of(m_running.begin(), m_running.end(),
+                       [object](const Running &running) { return running.object == object; });
+}
+
+/// Whether it lives at least until the handlers that belong to it have ended.
+bool Player::mayDeleteLater(int object, bool fromElsewhere) const
+{
+    const auto running = std::count_if(m_running.begin(), m_running.end(), [object](const Running &that) {
+        return that.object == object;
+    });
+    return running == 0
+        || (!fromElsewhere && running == 1 && m_running.back().object == object
+            && m_running.back().level == m_frames.size());
+}
+
+bool Player::isReadyElsewhere(int channel) const
+{
+    for (int number = 0; number < ChannelCount; ++number) {
+        if (number != channel && m_channels[std::size_t(number)]->isReady())
+            return true;
+    }
+    return false;
+}
+
+bool Player::isLate(const Timer &timer) const
+{
+    return timer.id && timer.interval > 0ns && timer.due <= VirtualTime::now();
+}
+
+/// Which of them comes first is left open.
+void Player::stopZeroTimersBesideLateOnes()
+{
+    if (std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
+        return;
+    for (Timer &timer : m_timers) {
+        if (timer.id && timer.interval == 0ns)
+            stopTimer(timer);
+    }
+}

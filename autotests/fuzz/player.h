@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef PLAYER_H
+#define PLAYER_H
+
+#include "channel.h"
+#include "helperthread.h"
+#include "program.h"
+#include "virtualtime.h"
+
+#include <QtCore/QAbstractEventDispatcher>
+#include <QtCore/QEventLoop>
+#include <QtCore/QPointer>
+
+#include <array>
+#include <memory>
+#include <set>
+#include <vector>
+
+typedef struct _GMainLoop GMainLoop;
+
+/**
+ * Performs a program in this process, writes down what happens, and checks the rules that hold for every
+ * dispatcher. README.md has them.
+ *
+ * An operation that makes no sense where it is, or whose outcome Qt leaves open, is left out. That may depend only
+ * on what is the same with all dispatchers.
+ */
+class Player final : public VirtualTime::Surroundings
+{
+public:
+    enum class Outside { Qt, GLib }; ///< Whose loop is the outermost
+
+    Player(const Program::Operations &operations, Outside outside);
+    ~Player();
+    Q_DISABLE_COPY_MOVE(Player)
+
+    void play();
+
+private:
+    class Object;
+    class Event;
+    struct Source;
+    struct Thrown { };
+
+    /// A loop that is running, or a call of processEvents().
+    struct Frame
+    {
+        Program::Kind kind;
+        int flags = 0; // of the innermost loop of Qt's
+        QEventLoop *loop = nullptr;
+        GMainLoop *glibLoop = nullptr;
+        bool isTold = false; // to exit
+        bool hadLoops = false; // in it
+        int callbacks = 0; // of GLib's sources that it is in
+    };
+
+    struct Timer
+    {
+        int id = 0; // 0: not active
+        int handler = 0;
+        int ticks = 0; // left
+        VirtualTime::TimePoint interval{};
+        VirtualTime::TimePoint due{};
+        int runs = 0; // of its handler, now
+    };
+
+    /// What a handler that is running belongs to.
+    struct Running
+    {
+        int object; // -1: none
+        std::size_t level;
+        bool isPostedEvent;
+    };
+
+    // The programme, in player.cpp.
+    using Operation = Program::Operation;
+    void run(int performer, int object = -1, bool isPostedEvent = false);
+    void perform(const Operation &operation);
+    void performElsewhere(const Operation &operation);
+    void loop(const Operation &operation);
+    int runLoop(Frame &frame);
+    Frame *loopToExit(int distance);
+    void exit(Frame &frame, int code);
+    void quit(int code);
+    void wakeUp();
+    void remindOfDeletes();
+    bool mayThrow() const;
+    Object *object(int number);
+    bool isInPostedEvent() const;
+    bool isRunning(int object) const;
+    bool mayDeleteLater(int object, bool fromElsewhere) const;
+    void post(const Operation &operation);
+    void startTimer(const Operation &operation);
+    void stopTimer(Timer &timer);
+    void stopZeroTimersBesideLateOnes();
+    bool isLate(const Timer &timer) const;
+    bool isReadyElsewhere(int channel) const;
+
+    // What the dispatcher does, in deliveries.cpp.
+    void onTimer(int object, int id);
+    void onActivated(int channel, int type);
+    void onAwake();
+    void onAboutToBlock();
+    void progress();
+    void turn();
+
+    // GLib's sources, in glibsources.cpp.
+    void performGLib(const Operation &operation);
+    void runGLibLoop(Frame &frame);
+    bool onSource(Source &source);
+    void removeSourcesOf(const Channel &channel);
+    void checkSources() const;
+    bool hasReadySource() const;
+    std::optional<VirtualTime::TimePoint> nextSource() const;
+
+    // VirtualTime::Surroundings, in surroundings.cpp.
+    void polling() override;
+    void sleptUntilReady() override;
+    void sleeping() override;
+    std::optional<VirtualTime::TimePoint> nextStep() const override;
+    void step() override;
+    std::optional<VirtualTime::TimePoint> nextTimer() const override;
+    void idle() override;
+    bool isQuiet() const;
+
+    int flags() const { return m_frames.empty() ? 0 : m_frames.back()->flags; }
+    [[gnu::format(printf, 2, 3)]] void note(const char *format, ...) const;
+
+    const Program::Operations m_operations;
+    const Outside m_outside;
+    QAbstractEventDispatcher *const m_dispatcher;
+    HelperThread m_helper;
+
+    std::vector<Frame *> m_frames;
+    std::vector<Running> m_running;
+    std::array<QPointer<QObject>, Program::ObjectCount> m_objects;
+    std::array<Timer, Program::TimerCount> m_timers;
+    std::vector<std::unique_ptr<Channel>> m_channels;
+    std::vector<std::unique_ptr<Source>> m_sources;
+    std::set<int> m_posted; // numbers of events that are neither sent nor removed
+    int m_lastPosted = 0;
+    std::set<int> m_deletedLater; // objects that will be
+
+    std::vector<Operation> m_steps; // of other threads
+    std::size_t m_nextStep = 0;
+    VirtualTime::TimePoint m_nextStepTime{};
+
+    int m_performed = 0;
+    int m_rescues = 0;
+    bool m_isIdleOutside = false; // the outermost loop has nothing left
+    int m_turns = 0; // since something happened
+    bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
+    bool m_isAwake = true; // since the last aboutToBlock()
+    bool m_blockIsAnnounced = false; // and nothing has happened since
+};
+
+#endif

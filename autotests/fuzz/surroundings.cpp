@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+#include "log.h"
+#include "player_p.h"
+
+#include <algorithm>
+
+using namespace Program;
+using namespace std::chrono_literals;
+using VirtualTime::TimePoint;
+
+namespace {
+
+constexpr int MostRescues = 40;
+
+}
+
+void Player::polling()
+{
+    turn();
+}
+
+void Player::sleptUntilReady()
+{
+    m_isWoken = false;
+}
+
+/// The rules for a sleep.
+void Player::sleeping()
+{
+    if (!m_posted.empty())
+        Log::wrong("sleeps, and event %d is not sent", *m_posted.begin());
+    if (m_isWoken)
+        Log::wrong("sleeps over a wake-up");
+    if (!m_frames.empty() && m_frames.back()->isTold)
+        Log::wrong("sleeps in a loop that was told to exit");
+    if (!(flags() & QEventLoop::ExcludeSocketNotifiers)) {
+        for (int number = 0; number < ChannelCount; ++number) {
+            if (m_channels[std::size_t(number)]->isReady())
+                Log::wrong("sleeps, and channel %d is ready", number);
+        }
+    }
+    if (!(flags() & QEventLoop::X11ExcludeTimers)) {
+        for (int number = 0; number < TimerCount; ++number) {
+            const Timer &timer = m_timers[std::size_t(number)];
+            if (timer.id && timer.due < VirtualTime::now() - VirtualTime::Tolerance)
+                Log::wrong("sleeps, and timer %d is due", number);
+            if (timer.id && timer.interval == 0ns)
+                Log::wrong("sleeps beside zero timer %d", number);
+        }
+    }
+    checkSources();
+    if (!m_blockIsAnnounced)
+        Log::wrong("sleeps without aboutToBlock()");
+}
+
+/// Whether the dispatcher is bound to sleep.
+bool Player::isQuiet() const
+{
+    if (!m_posted.empty() || m_isWoken || hasReadySource() || (!m_frames.empty() && m_frames.back()->isTold))
+        return false;
+    if (!(flags() & QEventLoop::ExcludeSocketNotifiers)
+        && std::any_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->isReady(); }))
+        return false;
+    return (flags() & QEventLoop::X11ExcludeTimers)
+        || std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &timer) {
+               return timer.id && (timer.interval == 0ns || isLate(timer));
+           });
+}
+
+std::optional<TimePoint> Player::nextStep() const
+{
+    return m_nextStep < m_steps.size() ? std::optional(m_nextStepTime) : std::nullopt;
+}
+
+void Player::step()
+{
+    m_turns = 0;
+    note("other threads");
+    do {
+        performElsewhere(m_steps[m_nextStep++]);
+    } while (m_nextStep < m_steps.size() && m_steps[m_nextStep].delay == 0);
+    if (m_nextStep < m_steps.size())
+        m_nextStepTime += m_steps[m_nextStep].delay * Unit;
+}
+
+std::optional<TimePoint> Player::nextTimer() const
+{
+    std::optional<TimePoint> next = nextSource();
+    if (flags() & QEventLoop::X11ExcludeTimers)
+        return next;
+    for (const Timer &timer : m_timers) {
+        if (timer.id && timer.due > VirtualTime::now() - VirtualTime::Tolerance)
+            next = std::min(timer.due, next.value_or(TimePoint::max()));
+    }
+    return next;
+}
+
+/// Ends the innermost loop or the wait of processEvents(), so that the program goes on.
+void Player::idle()
+{
+    m_turns = 0;
+    note("idle");
+    m_isIdleOutside = m_frames.size() == 1;
+    if (++m_rescues > MostRescues)
+        m_performed = MostPerformed;
+    m_helper.call([this] {
+        Frame &frame = *m_frames.back();
+        if (frame.kind != Kind::ProcessEvents) {
+            exit(frame, -7);
+        } else {
+            wakeUp();
+        }
+    });
+}

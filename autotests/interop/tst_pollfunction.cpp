@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+
+#include "interop.h"
+
+/// Programs that poll for GLib by a function of their own, as debuggers and other event loops do.
+class tst_PollFunction : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase_data();
+
+    void called();
+    void pollsQtsDescriptors();
+    void thatServesEvents_data();
+    void thatServesEvents();
+};
+
+namespace {
+
+Loop::Kind loopKind()
+{
+    QFETCH_GLOBAL(Loop::Kind, kind);
+    return kind;
+}
+
+/// The default context's poll function to the end of its scope.
+class PollFunction
+{
+public:
+    using Function = std::function<int(GPollFD *fds, guint count, int timeout)>;
+
+    explicit PollFunction(Function function)
+    {
+        s_function = std::move(function);
+        g_main_context_set_poll_func(nullptr, [](GPollFD *fds, guint count, int timeout) {
+            return s_function(fds, count, timeout);
+        });
+    }
+    ~PollFunction() { g_main_context_set_poll_func(nullptr, m_before); }
+    Q_DISABLE_COPY_MOVE(PollFunction)
+
+private:
+    static inline Function s_function;
+    const GPollFunc m_before = g_main_context_get_poll_func(nullptr);
+};
+
+}
+
+void tst_PollFunction::initTestCase_data()
+{
+    QTest::addColumn<Loop::Kind>("kind");
+    QTest::newRow("exec") << Loop::Exec;
+    QTest::newRow("processEvents") << Loop::ByHandWaiting;
+    QTest::newRow("g_main_loop_run") << Loop::MainLoop;
+}
+
+void tst_PollFunction::called()
+{
+    int sleeps = 0;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        sleeps += timeout != 0;
+        return g_poll(fds, count, timeout);
+    });
+    Loop loop(loopKind());
+    QTimer timer;
+    int ticks = 0;
+    timer.callOnTimeout([&] {
+        if (++ticks == 10)
+            loop.quit();
+    });
+    timer.start(5);
+    QVERIFY(loop.run());
+    QVERIFY2(sleeps >= 10, QByteArray::number(sleeps));
+}
+
+void tst_PollFunction::pollsQtsDescriptors()
+{
+    int ready = 0;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        ready = g_poll(fds, count, timeout);
+        return ready;
+    });
+    Loop loop(loopKind());
+    const Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    constexpr int Rounds = 100;
+    int received = 0;
+    int seen = 0;
+    Semaphore drained;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        seen += ready > 0;
+        channel.drain();
+        drained.release();
+        if (++received == Rounds)
+            loop.quit();
+    });
+    // Nobody wakes the loop up but the descriptor.
+    std::thread writer([&] {
+        for (int round = 0; round < Rounds; ++round) {
+            channel.write();
+            if (!drained.acquire())
+                break;
+        }
+    });
+    const bool ended = loop.run();
+    writer.join();
+    QVERIFY(ended);
+    QCOMPARE(received, Rounds);
+    QCOMPARE(seen, Rounds);
+}
+
+void tst_PollFunction::thatServesEvents_data()
+{
+    QTest::addColumn<bool>("byGLib");
+    QTest::newRow("processEvents") << false;
+    // GLib does not tell that its own loop polls while a loop in it ends.
+    if (loopKind() != Loop::MainLoop || isQtGLib())
+        QTest::newRow("g_main_context_iteration") << true;
+}
+
+/// It serves whatever there is before it polls. Who wakes the poll up is not to be lost.
+void tst_PollFunction::thatServesEvents()
+{
+    QFETCH(bool, byGLib);
+    Semaphore slept;
+    bool isServing = false;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        if (timeout && !std::exchange(isServing, true)) {
+            if (byGLib)
+                g_main_context_iteration(nullptr, false);
+            else
+                QCoreApplication::processEvents();
+            isServing = false;
+            slept.release();
+        }
+        return g_poll(fds, count, timeout);
+    });
+    Loop loop(loopKind());
+    constexpr int Rounds = 20;
+    int delivered = 0;
+    std::thread poster([&] {
+        for (int round = 0; round < Rounds && slept.acquire(); ++round) {
+            // Time to fall asleep.
+            std::this_thread::sleep_for(5ms);
+            post(this, [&] {
+                if (++delivered == Rounds)
+                    loop.quit();
+            });
+        }
+    });
+    const bool ended = loop.run();
+    slept.release(Rounds);
+    poster.join();
+    settle();
+    QVERIFY(ended);
+    QCOMPARE(delivered, Rounds);
+}
+
+DISPATCHER_TEST_MAIN(tst_PollFunction)
+
+#include "tst_pollfunction.moc"
