@@ -30,6 +30,8 @@ struct Options
                                             "figures are worth nothing."_s };
     QCommandLineOption json { u"json"_s, u"Write all figures to <file>."_s, u"file"_s };
     QCommandLineOption plot { u"plot"_s, u"Draw a chart into <file>."_s, u"file.svg"_s };
+    QCommandLineOption overview { u"overview"_s, u"Draw a chart of what users feel into <file>."_s,
+                                  u"file.svg"_s };
     QCommandLineOption markdown { u"markdown"_s, u"Print the table as Markdown."_s };
     QCommandLineOption preload { u"preload"_s,
                                  u"Measure in addition the dispatcher that <library> installs "
@@ -45,8 +47,8 @@ struct Options
     {
         for (QCommandLineOption *option : { &measure, &dispatcher, &round })
             option->setFlags(QCommandLineOption::HiddenFromHelp);
-        parser.addOptions({ list, filter, dispatchers, rounds, quick, json, plot, markdown, preload,
-                            dispatcherName, measure, dispatcher, round });
+        parser.addOptions({ list, filter, dispatchers, rounds, quick, json, plot, overview, markdown,
+                            preload, dispatcherName, measure, dispatcher, round });
         parser.addHelpOption();
     }
 };
@@ -182,10 +184,15 @@ int main(int argc, char **argv)
         return fail(u"--dispatchers: expected some of ours, unix, glib, limit"_s);
 
     const Results results = measureAll(schedule);
-    if (parser.isSet(options.json) && !write(parser.value(options.json), jsonReport(results)))
-        return fail(u"cannot write %1"_s.arg(parser.value(options.json)));
-    if (parser.isSet(options.plot) && !write(parser.value(options.plot), svgReport(results)))
-        return fail(u"cannot write %1"_s.arg(parser.value(options.plot)));
+    const std::pair<const QCommandLineOption &, QByteArray> files[] {
+        { options.json, jsonReport(results) },
+        { options.plot, svgReport(results, Chart::All) },
+        { options.overview, svgReport(results, Chart::Overview) },
+    };
+    for (const auto &[option, content] : files) {
+        if (parser.isSet(option) && !write(parser.value(option), content))
+            return fail(u"cannot write %1"_s.arg(parser.value(option)));
+    }
     const QByteArray table = parser.isSet(options.markdown) ? markdownReport(results)
                                                             : textReport(results);
     std::fwrite(table.constData(), 1, static_cast<size_t>(table.size()), stdout);

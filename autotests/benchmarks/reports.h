@@ -13,11 +13,16 @@ QByteArray jsonReport(const Results &results);
 /// A table for a terminal, with the bounds and how far they are kept.
 QByteArray textReport(const Results &results);
 
-/// A table for a README.
+/// Tables for a README, after a list of the rows in which one of Qt's dispatchers is ahead.
 QByteArray markdownReport(const Results &results);
 
-/// A bar chart of the first figure of each workload, relative to the limit or the better of Qt's.
-QByteArray svgReport(const Results &results);
+enum class Chart {
+    All, ///< Each workload, relative to the limit, or to the better of Qt's where there is none.
+    Overview, ///< What users feel, relative to the better of Qt's.
+};
+
+/// A bar chart of the first figures of workloads.
+QByteArray svgReport(const Results &results, Chart chart);
 
 QString formatted(double value, Unit unit);
 QString formattedRatio(double ratio);

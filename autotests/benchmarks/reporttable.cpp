@@ -121,6 +121,28 @@ QStringList notesOf(const Results &results)
     return notes;
 }
 
+/// The rows in which one of Qt's dispatchers is ahead.
+QStringList rowsBehind(const Results &results)
+{
+    QStringList rows;
+    for (const FamilyResult &family : results.families) {
+        for (const WorkloadResult &workload : family.workloads) {
+            for (const FigureResult &figure : workload.figures) {
+                const QString better = figure.betterOfQt();
+                const std::optional<double> ratio = figure.ratio(idOf(Kind::Ours), better);
+                if (!ratio || *ratio <= 1.05)
+                    continue;
+                rows.append(u"%1: %2, %3: %4 (%5, %6)"_s.arg(
+                    family.title, workload.workload.title, figure.figure.title,
+                    formattedRatio(*ratio),
+                    formatted(figure.median(idOf(Kind::Ours)).value_or(0), figure.figure.unit),
+                    formatted(figure.median(better).value_or(0), figure.figure.unit)));
+            }
+        }
+    }
+    return rows;
+}
+
 QString machineLine(const Results &results)
 {
     QStringList facts;
@@ -203,6 +225,12 @@ QByteArray textReport(const Results &results)
 QByteArray markdownReport(const Results &results)
 {
     QString text = machineLine(results) + u"\n\n"_s + legend + u'\n';
+    const QStringList behind = rowsBehind(results);
+    if (!behind.isEmpty()) {
+        text += u"\nOne of Qt's dispatchers is ahead by more than 5 % in these rows; the ratio, then "
+                "this dispatcher and Qt's:\n\n- "_s
+            + behind.join(u"\n- "_s) + u'\n';
+    }
     for (const FamilyResult &family : results.families) {
         const Table table = tableOf(family, results, false);
         text += u"\n| "_s + table.heading.join(u" | "_s) + u" |\n|---|"_s

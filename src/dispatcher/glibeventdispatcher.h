@@ -72,6 +72,7 @@ class GLIBEVENTDISPATCHER_EXPORT GLibEventDispatcher : public GLibEventDispatche
     Q_INTERFACES(GLibEventDispatcherInterface)
 
 public:
+    /// Waits on the default context in the main thread, and on one of its own in any other.
     explicit GLibEventDispatcher(QObject *parent = nullptr);
     /// Uses @p context and takes a reference on it; nullptr chooses as the other constructor does.
     explicit GLibEventDispatcher(GMainContext *context, QObject *parent = nullptr);
@@ -85,19 +86,29 @@ public:
     /// have G_PRIORITY_DEFAULT_IDLE, or this priority where it is lower still. To be set
     /// in the dispatcher's thread, or before it starts.
     int priority() const;
-    void setPriority(int priority);
+    void setPriority(int priority); ///< @copydoc priority()
 
+    /// One turn of the loop: posted events, the sources of the context, socket notifiers, timers. With
+    /// QEventLoop::WaitForMoreEvents it waits until there is something to do. Returns whether there was.
     bool processEvents(QEventLoop::ProcessEventsFlags flags) override;
 
+    /// Called by QSocketNotifier. In another thread than the dispatcher's it does nothing, with a warning. Of
+    /// two notifiers with the same descriptor and type the later one is served, with a warning.
     void registerSocketNotifier(QSocketNotifier *notifier) override;
-    void unregisterSocketNotifier(QSocketNotifier *notifier) override;
+    void unregisterSocketNotifier(QSocketNotifier *notifier) override; ///< @copydoc registerSocketNotifier()
 
+    /// Stops all timers of @p object. Returns false, with a warning, in another thread than the dispatcher's.
     bool unregisterTimers(QObject *object) override;
 #if GLIBEVENTDISPATCHER_QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
+    /// Called by QObject::startTimer(), in the dispatcher's thread; in another it does nothing, with a warning.
+    /// An interval that is longer than the clock's range is as long as that range.
     void registerTimer(Qt::TimerId timerId, Duration interval, Qt::TimerType timerType,
                        QObject *object) override;
+    /// Returns whether there was such a timer.
     bool unregisterTimer(Qt::TimerId timerId) override;
+    /// In the order of their start.
     QList<TimerInfoV2> timersForObject(QObject *object) const override;
+    /// Zero if the timer is due, negative if there is none.
     Duration remainingTime(Qt::TimerId timerId) const override;
 #else
     void registerTimer(int timerId, qint64 interval, Qt::TimerType timerType,
@@ -107,10 +118,14 @@ public:
     int remainingTime(int timerId) override;
 #endif
 
+    /// Ends the wait that is running, or keeps the next one from starting. From any thread.
     void wakeUp() override;
+    /// Makes the processEvents() that is running return without another wait. From any thread.
     void interrupt() override;
 
+    /// Called by Qt when the application or the thread starts: chooses the context.
     void startingUp() override;
+    /// Called by Qt at the end of the application or the thread: gives the context back.
     void closingDown() override;
 
 private:

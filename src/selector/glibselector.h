@@ -49,7 +49,7 @@ class GLibSelectorPrivate;
 class GLIBEVENTDISPATCHER_EXPORT GLibSelector
 {
 public:
-    using Duration = std::chrono::nanoseconds;
+    using Duration = std::chrono::nanoseconds; ///< For select().
 
     /// What to wait for, and what was found. The values are those of GIOCondition and poll(2).
     enum Event : unsigned {
@@ -60,10 +60,11 @@ public:
     };
     using Events = unsigned; ///< Any of Event, or'ed.
 
+    /// What is waited for, or was found.
     struct Descriptor
     {
-        int fd;
-        Events events;
+        int fd; ///< Its number.
+        Events events; ///< Those asked for; in a result of takeReady(), those of them that are there.
         void *data; ///< The caller's; never looked at.
     };
 
@@ -75,7 +76,7 @@ public:
     GLibSelector(const GLibSelector &) = delete;
     GLibSelector &operator=(const GLibSelector &) = delete;
 
-    GMainContext *context() const;
+    GMainContext *context() const; ///< Never nullptr.
 
     /**
      * Starts to wait for @p events of @p fd.
