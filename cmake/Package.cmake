@@ -67,7 +67,8 @@ set(CPACK_COMPONENT_WINDOWSYSTEM_DESCRIPTION
 GLibEventDispatcher lets one thread serve Qt's events and all sources of GLib.
 With this plugin, which it loads by itself, it serves windows too.
 
-The plugin uses private interfaces of Qt Gui and fits one version of Qt.")
+The plugin uses private interfaces of Qt Gui. It fits the version of Qt that it
+was built with and later ones, up to the newest that it was tried with.")
 
 set(CPACK_DEBIAN_LAUNCHER_PACKAGE_NAME qt-on-glib)
 set(CPACK_DEBIAN_LAUNCHER_PACKAGE_SECTION utils)
