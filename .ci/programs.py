@@ -90,7 +90,7 @@ class Run:
         }
         reader, writer = os.pipe()
         self.start("Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24", "-fbdir",
-                   str(self.home), "-nolisten", "tcp", "-nolisten", "local", pass_fds=[writer])
+                   str(self.home), "-nolisten", "tcp", pass_fds=[writer])
         os.close(writer)
         with open(reader) as display:
             self.environment["DISPLAY"] = ":" + display.readline().strip()
@@ -396,7 +396,47 @@ def look(program, dispatcher):
     return result, log
 
 
+def write_png(file, rows):
+    """The rows are lists of pixels, as Screen has them."""
+    colours = sorted({pixel for row in rows for pixel in row})
+    if len(colours) <= 256:
+        index = {colour: number for number, colour in enumerate(colours)}
+        depth, kind, lines = 8, 3, [bytes(index[pixel] for pixel in row) for row in rows]
+    else:
+        depth, kind = 8, 2
+        lines = [b"".join((pixel & 0xffffff).to_bytes(3, "big") for pixel in row) for row in rows]
+    palette = b"".join((colour & 0xffffff).to_bytes(3, "big") for colour in colours)
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", len(rows[0]), len(rows), depth, kind, 0, 0, 0))
+        + (chunk(b"PLTE", palette) if kind == 3 else b"")
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines), 9)) + chunk(b"IEND", b""))
+
+
+def take_picture(program, file):
+    """The program on Qt's own dispatcher and on this one, side by side, both without Qt's support for GLib."""
+    gap, white = 16, 0xffffff
+    pictures = []
+    for dispatcher in (DISPATCHERS[1], DISPATCHERS[0]):
+        with contextlib.ExitStack() as stack:
+            run = Run(program, dispatcher, stack)
+            run.paints()
+            program.does_work(run)
+            screen, window = run.settled(), run.window()
+            left, right = window["X"], window["X"] + window["WIDTH"]
+            pictures.append([list(screen.row(y, left, right))
+                             for y in range(window["Y"], window["Y"] + window["HEIGHT"])])
+    write_png(file, [[*left, *[white] * gap, *right] for left, right in zip(*pictures)])
+
+
 def main(arguments):
+    if arguments[:1] == ["--picture"]:
+        take_picture(next(program for program in PROGRAMS if isinstance(program, VolumeControl)),
+                     pathlib.Path(arguments[1]))
+        return 0
     chosen = [program for program in PROGRAMS if not arguments or program.name in arguments]
     print(f"{'':20}{'':13}" + "".join(f"{column:8}" for column in COLUMNS))
     failed = []
