@@ -8,9 +8,11 @@ dispatched by its main thread, use no CPU time when nothing happens, do what nee
 end with exit code 0 when its window is closed.
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import socket
@@ -397,23 +399,23 @@ def look(program, dispatcher):
 
 
 def write_png(file, rows):
-    """The rows are lists of pixels, as Screen has them."""
-    colours = sorted({pixel for row in rows for pixel in row})
-    if len(colours) <= 256:
-        index = {colour: number for number, colour in enumerate(colours)}
-        depth, kind, lines = 8, 3, [bytes(index[pixel] for pixel in row) for row in rows]
-    else:
-        depth, kind = 8, 2
-        lines = [b"".join((pixel & 0xffffff).to_bytes(3, "big") for pixel in row) for row in rows]
-    palette = b"".join((colour & 0xffffff).to_bytes(3, "big") for colour in colours)
+    """The rows are lists of pixels, as Screen has them; the 256 most frequent colours remain."""
+    frequent = collections.Counter(pixel & 0xffffff for row in rows for pixel in row).most_common(256)
+    palette = [colour.to_bytes(3, "big") for colour, _ in frequent]
+
+    @functools.cache
+    def index(pixel):
+        colour = (pixel & 0xffffff).to_bytes(3, "big")
+        return min(range(len(palette)), key=lambda i: sum((a - b) ** 2 for a, b in zip(palette[i], colour)))
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    file.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", len(rows[0]), len(rows), depth, kind, 0, 0, 0))
-        + (chunk(b"PLTE", palette) if kind == 3 else b"")
-        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines), 9)) + chunk(b"IEND", b""))
+    depth, palette_type, no_filter = 8, 3, b"\0"
+    header = struct.pack(">2I5B", len(rows[0]), len(rows), depth, palette_type, 0, 0, 0)
+    lines = b"".join(no_filter + bytes(map(index, row)) for row in rows)
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"PLTE", b"".join(palette))
+                     + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b""))
 
 
 def take_picture(program, file):
