@@ -280,7 +280,7 @@ class VolumeControl(Program):
     works = "connects"
 
     def prepare(self, run):
-        path = run.home / "run/pulse"
+        path = run.home / "pulse.socket"
         run.environment["PULSE_SERVER"] = f"unix:{path}"
         run.start("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
                   "-L", "module-null-sink sink_name=null sink_properties=device.description=Loudspeakers",
