@@ -427,6 +427,7 @@ def take_picture(program, file):
             run = Run(program, dispatcher, stack)
             run.paints()
             program.does_work(run)
+            run.do("xdotool", "mousemove", "799", "599")  # out of the picture
             screen, window = run.settled(), run.window()
             left, right = window["X"], window["X"] + window["WIDTH"]
             pictures.append([list(screen.row(y, left, right))
