@@ -4,6 +4,8 @@
 
 #include <QtWidgets/QDialog>
 
+#include <qpa/qwindowsysteminterface.h>
+
 #include <functional>
 
 using GuiTest::ColorWidget;
@@ -84,8 +86,8 @@ void tst_WindowTurns::queueClick()
     const QPointF global = m_window->mapToGlobal(local);
     for (const auto type : { QEvent::MouseButtonPress, QEvent::MouseButtonRelease }) {
         const bool isPress = type == QEvent::MouseButtonPress;
-        qt_handleMouseEvent(m_window->windowHandle(), local, global, isPress ? Qt::LeftButton : Qt::NoButton,
-                            Qt::LeftButton, type, {}, m_time += 10);
+        QWindowSystemInterface::handleMouseEvent(m_window->windowHandle(), ulong(m_time += 10), local, global,
+                                                 isPress ? Qt::LeftButton : Qt::NoButton, Qt::LeftButton, type);
     }
     ++m_queued;
 }

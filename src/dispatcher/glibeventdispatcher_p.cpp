@@ -133,16 +133,15 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
 GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlags, Driver driver)
 {
     lastTurnDepth = driver == Driver::Qt ? g_main_depth() : g_main_depth() - 1;
-    Q_EMIT q->awake();
+    setAwake();
 
     Turn turn;
-    // What a wake-up is for is looked at from here on; one that is requested later counts again.
-    const bool endedLastWait = std::exchange(waitEndedByWakeUp, false);
-    const bool wasWoken = selector.load()->wakeUp().take();
+    // What a wake-up is for is looked at from here on.
+    const bool wasWoken = selector.load()->takeWakeUp();
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {
-        const std::optional<Turn> waited = wait(turnFlags, wasWoken, endedLastWait);
+        const std::optional<Turn> waited = wait(turnFlags, wasWoken);
         if (!waited)
             return turn;
         turn = *waited;
@@ -153,7 +152,7 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     // processEvents() by hand may wait for just that.
     if (turn.waited && !turnFlags.testFlag(QEventLoop::EventLoopExec) && !interrupted && windowSystem.isPresent())
         turn.hadWork |= windowSystem.processEvents(turnFlags);
-    turn.hadWork |= wasWoken || endedLastWait || hadWindowEvents;
+    turn.hadWork |= wasWoken || hadWindowEvents;
 
     TimerQueue::TimePoint now = selector.load()->now();
     if (includesNotifiers(turnFlags) && notifiers->activate() > 0) {
@@ -183,22 +182,20 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
 }
 
 /// Returns nothing if it was interrupted before.
-std::optional<GLibEventDispatcherPrivate::Turn>
-GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastWait)
+std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
 {
     GLibSelectorPrivate *const waiting = selector;
     const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
         && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
     if (mayWait)
-        Q_EMIT q->aboutToBlock();
+        aboutToBlock();
     if (interrupted)
         return std::nullopt;
 
-    // A wake-up makes processEvents() return, even if its events have just been sent. But a running loop needs no turn
-    // without a wait for a wake-up that has ended the wait of its last turn.
+    // As in Qt, a wake-up makes processEvents() return, even if its events have just been sent.
     const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     GLibSelectorPrivate::Look look;
-    look.mayBlock = mayWait && !wasWoken && (isRunningLoop || !endedLastWait);
+    look.mayBlock = mayWait && !wasWoken;
     if (isRunningLoop)
         look.interval = LookInterval;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
@@ -206,21 +203,45 @@ GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, bool endedLastW
     if (result.error)
         reportFailure(*result.error);
 
-    waitEndedByWakeUp = waiting->wakeUp().take();
+    // Whoever waits by hand for what an event does needs the call that sends the event to return, as with Qt's GLib
+    // dispatcher. A running loop is interrupted by who ends it, and needs no turn without a wait.
+    if (result.wasWoken && mayWait && !isRunningLoop)
+        waiting->wakeUp().request();
     Turn turn;
     turn.waited = look.mayBlock;
-    turn.hadWork = result.glibWorked || waitEndedByWakeUp;
+    turn.hadWork = result.glibWorked || result.wasWoken;
     turn.hadNoReason = look.mayBlock && !turn.hadWork && result.isEmpty;
     return turn;
+}
+
+void GLibEventDispatcherPrivate::setAwake()
+{
+    isAsleep = false;
+    Q_EMIT q->awake();
+}
+
+/// A callback of GLib's that has ended the sleep of a Qt loop may run a GLib loop, which sleeps before that Qt loop has
+/// another turn. The signals alternate all the same.
+void GLibEventDispatcherPrivate::aboutToBlock()
+{
+    awake();
+    isAsleep = true;
+    Q_EMIT q->aboutToBlock();
+}
+
+void GLibEventDispatcherPrivate::awake()
+{
+    if (isAsleep)
+        setAwake();
 }
 
 EventLoop::Demand GLibEventDispatcherPrivate::demand()
 {
     Demand demand;
     demand.descriptors = includesNotifiers(flags);
-    // Nobody announces a second time what a turn has been woken for, what stands behind the posted event whose handler
-    // runs a loop, and what a turn of a nested loop must not send, such as deferred deletes.
-    demand.hasWork = waitEndedByWakeUp || isSendingEvents || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
+    // Nobody announces a second time what stands behind the posted event whose handler runs a loop, and what a turn of a
+    // nested loop must not send, such as deferred deletes.
+    demand.hasWork = isSendingEvents || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
     if (includesTimers(flags)) {
         demand.hasIdleWork = timers.hasZeroTimers();
         demand.deadline = timers.wakeTime().value_or(Never);

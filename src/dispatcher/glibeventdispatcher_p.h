@@ -64,12 +64,13 @@ private:
     // EventLoop
     Demand demand() override;
     void turn() override { turn(flags, Driver::GLib); }
-    void aboutToBlock() override { Q_EMIT q->aboutToBlock(); }
-    void awake() override { Q_EMIT q->awake(); }
+    void aboutToBlock() override;
+    void awake() override;
 
+    void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
-    std::optional<Turn> wait(Flags flags, bool wasWoken, bool endedLastWait);
+    std::optional<Turn> wait(Flags flags, bool wasWoken);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
     bool isForeign(const char *function, const QObject *object) const;
@@ -79,7 +80,7 @@ private:
     Flags flags; // of the innermost processEvents() that is running
     int level = 0; // how many of them are
     int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
-    bool waitEndedByWakeUp = false; // and no turn has looked yet at what it is for
+    bool isAsleep = false; // may be, as far as its users were told
     bool isSendingEvents = false; // and a loop in one of their handlers has not sent the rest
     bool reportedForeignOwner = false;
     bool reportedFailure = false;

@@ -29,7 +29,7 @@ public:
     virtual void turn() { }
     /// The loop may be about to sleep: nothing is to do.
     virtual void aboutToBlock() { }
-    /// It is not asleep any more.
+    /// It is not asleep, if it was.
     virtual void awake() { }
 
 protected:

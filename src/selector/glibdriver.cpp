@@ -27,15 +27,13 @@ bool GLibDriver::prepare(int *timeout)
         return false;
     }
     m_drives = true;
-    if (std::exchange(m_isAsleep, false))
-        m_loop->awake();
+    m_loop->awake();
 
     WakeUp &wakeUp = m_selector->wakeUp();
     wakeUp.setPolling(true);
     const GLibSelectorPrivate::TimePoint now = GLibSelectorPrivate::Clock::now();
     EventLoop::Demand demand = m_loop->demand();
     if (!demand.hasIdleWork && !m_selector->hasWork(demand, now)) {
-        m_isAsleep = true;
         m_loop->aboutToBlock();
         demand = m_loop->demand();
     }
@@ -81,7 +79,6 @@ void GLibDriver::dispatch()
         return;
     endPolling();
     takePolled();
-    m_isAsleep = false;
     m_hadTurn = true;
     m_selector->setNow(GLibSelectorPrivate::Clock::now());
     m_loop->turn();

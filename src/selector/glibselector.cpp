@@ -111,13 +111,13 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
         ? after(GLibSelectorPrivate::Clock::now(), *timeout)
         : GLibSelectorPrivate::Never;
     Selection selection(deadline);
-    std::error_code pollFailure;
+    GLibSelectorPrivate::Result result;
     do {
-        pollFailure = d->look(selection, look).error.value_or(std::error_code());
-    } while (look.mayBlock && !pollFailure && !d->m_isClosed && !d->m_descriptors.hasReady()
-             && !d->m_wakeUp.isRequested() && GLibSelectorPrivate::Clock::now() < deadline);
-    d->m_wakeUp.take();
-    return pollFailure;
+        result = d->look(selection, look);
+    } while (look.mayBlock && !result.wasWoken && !result.error.value_or(std::error_code()) && !d->m_isClosed
+             && !d->m_descriptors.hasReady() && GLibSelectorPrivate::Clock::now() < deadline);
+    d->takeWakeUp();
+    return result.error.value_or(std::error_code());
 }
 
 std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()

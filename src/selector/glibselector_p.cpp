@@ -100,20 +100,22 @@ void GLibSelectorPrivate::noteChange()
 
 bool GLibSelectorPrivate::hasWork(const EventLoop::Demand &demand, TimePoint now) const
 {
-    return demand.hasWork || m_wakeUp.isRequested()
+    return demand.hasWork || m_hasTakenWakeUp || m_wakeUp.isRequested()
         || (demand.descriptors && m_descriptors.hasReady()) || demand.deadline <= now;
 }
 
 GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
 {
     m_now = Clock::now();
-    if (isSettledWithoutGLib(loop, look))
-        return {};
+    Result result;
+    if (isSettledWithoutGLib(loop, look)) {
+        m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
+        return result;
+    }
 
     const ContextOwnership::Scope owner(m_ownership);
     ContextIteration iteration(m_context, m_iterations);
     EventLoop::Demand demand;
-    Result result;
     std::size_t glibCount = 0;
     bool isPrepared = false; // one of GLib's sources is ready without a poll
     bool isGLibReady = false; // ... or may be after it
@@ -141,6 +143,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
             result.error = poll(owner.isOwned(), pollsDescriptors, limit);
+        m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit)
             m_now = Clock::now();
         m_lastLook = m_now;
@@ -149,7 +152,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     }
 
     if (owner.isOwned()) {
-        const int lowest = rank(demand);
+        const int lowest = rank(hasWork(demand, m_now), demand.hasIdleWork);
         const bool isDispatching = iteration.check(m_pollFds.data(), glibCount);
         unrank();
         if (isDispatching) {
@@ -184,6 +187,8 @@ bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look
     if (!m_glibIsIdle || m_now - m_lastLook >= look.interval)
         return false;
     const EventLoop::Demand demand = loop.demand();
+    if (demand.descriptors && m_descriptors.isChanged())
+        return false;
     if (demand.hasIdleWork || hasWork(demand, m_now))
         return true;
     if (!demand.descriptors || !look.mayBlock || m_skipQuickLooks-- > 0)
@@ -253,11 +258,11 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
 }
 
 /// Returns the lowest priority that GLib dispatches now.
-int GLibSelectorPrivate::rank(const EventLoop::Demand &demand)
+int GLibSelectorPrivate::rank(bool hasWork, bool hasIdleWork)
 {
     if (!m_ranking)
         return G_MAXINT;
-    m_ranking->set(hasWork(demand, m_now), demand.hasIdleWork);
+    m_ranking->set(hasWork, hasIdleWork);
     return m_ranking->lowest();
 }
 

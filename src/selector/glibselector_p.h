@@ -43,8 +43,9 @@ public:
 
     struct Result
     {
+        bool wasWoken = false; ///< A wake-up has been requested until the end of the poll. It is taken.
         bool glibWorked = false; ///< GLib's sources were dispatched, or may have been.
-        bool isEmpty = false; ///< Neither that, nor is there anything for the loop to do.
+        bool isEmpty = false; ///< Neither of these, nor is there anything for the loop to do.
         /// Why the descriptors could not be polled; nothing if they were not asked to be.
         std::optional<std::error_code> error;
     };
@@ -65,6 +66,14 @@ public:
     Result look(EventLoop &loop, const Look &look);
     /// The time of the last look, or after GLib's sources were dispatched in it.
     TimePoint now() const { return m_now; }
+
+    /// To be called when a turn starts to look at everything: returns whether a wake-up was requested since the last
+    /// look(), and forgets those before it.
+    bool takeWakeUp()
+    {
+        m_hasTakenWakeUp = false;
+        return m_wakeUp.take();
+    }
 
     Descriptors &descriptors() { return m_descriptors; }
     WakeUp &wakeUp() { return m_wakeUp; }
@@ -94,7 +103,7 @@ private:
     bool isSettledWithoutGLib(EventLoop &loop, const Look &look);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
     std::error_code poll(bool isOwned, bool descriptors, Duration timeout);
-    int rank(const EventLoop::Demand &demand);
+    int rank(bool hasWork, bool hasIdleWork);
     void unrank();
 
     GMainContext *const m_context;
@@ -112,6 +121,7 @@ private:
     TimePoint m_now;
     TimePoint m_lastLook; // at GLib
     bool m_glibIsIdle = false; // it had nothing to do then
+    bool m_hasTakenWakeUp = false; // look() has, and no turn has looked yet at what it is for
     bool m_hadWork = true; // GLib or the loop, since the descriptors in the epoll set were checked
     int m_skipQuickLooks = 0;
 };
