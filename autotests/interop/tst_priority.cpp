@@ -168,6 +168,7 @@ void tst_Priority::setAfterTheThreadHasEnded()
             GLibEventDispatcher::closingDown();
             setPriority(G_PRIORITY_LOW);
             *m_last = priority();
+            HandOver::mark();
         }
 
     private:
