@@ -61,7 +61,7 @@ void tst_PollFailures::isReportedOnceAndDoesNotSpin()
     int delivered = 0;
     object.onTimer = [&](int) {
         if (hasEvents)
-            post([&] { ++delivered; });
+            post(&object, [&] { ++delivered; });
     };
     object.startTimer(15, Qt::PreciseTimer);
     {
