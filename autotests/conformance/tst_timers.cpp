@@ -322,6 +322,8 @@ void tst_Timers::longestInterval_data()
 
 void tst_Timers::longestInterval()
 {
+    if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
+        QSKIP("Qt's own dispatchers compute past the end of the clock");
     QFETCH(Qt::TimerType, type);
     TimerObject object;
 #if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
@@ -331,13 +333,10 @@ void tst_Timers::longestInterval()
     const int longest = 1'000'000;
     dispatcher()->registerTimer(longest, std::numeric_limits<qint64>::max(), type, &object);
 #endif
-    // Qt 6.4's dispatchers take it for one that has passed.
-    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
-        QVERIFY(dispatcher()->remainingTime(longest) > 24 * 3600 * 1000);
+    QVERIFY(dispatcher()->remainingTime(longest) > 24 * 3600 * 1000);
     object.startTimer(5, Qt::PreciseTimer);
     QVERIFY(runUntil([&] { return object.fired.size() >= 3; }));
-    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
-        QCOMPARE(object.fired.count(longest), 0);
+    QCOMPARE(object.fired.count(longest), 0);
     QVERIFY(dispatcher()->unregisterTimers(&object));
 }
 

@@ -223,7 +223,10 @@ void tst_WindowTurns::inputThatEndsAWaitByHand()
     for (int i = 0; i < 1000 && m_queued == before; ++i)
         turn(QEventLoop::WaitForMoreEvents);
     QCOMPARE(m_queued, before + 1);
-    QCOMPARE(m_window->releases, m_queued);
+    // Qt 6.8's GLib dispatcher delivers it in the next call, if a GLib callback has queued it.
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
+        QCOMPARE(m_window->releases, m_queued);
+    QVERIFY(waitUntil([&] { return m_window->releases == m_queued; }));
 }
 
 /// A wait ends because input has come; a timer is due as well, and its handler runs a loop.
