@@ -6,7 +6,7 @@ One thread that offers a GDBus service and calls it through QtDBus, on a bus of 
     c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o dbus-example main.cpp \
         $(pkg-config --cflags --libs glibeventdispatcher Qt6DBus gio-2.0)
 
-QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+QT_NO_KEYWORDS, because a GIO struct has a member called signals, and Qt a macro of that name. The
 other cure is to include GIO's headers before Qt's.
 */
 

@@ -7,7 +7,7 @@ three seconds for a line of its standard input.
     c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o future-example main.cpp \
         $(pkg-config --cflags --libs glibeventdispatcher gio-unix-2.0)
 
-QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+QT_NO_KEYWORDS, because a GIO struct has a member called signals, and Qt a macro of that name. The
 other cure is to include GIO's headers before Qt's.
 */
 

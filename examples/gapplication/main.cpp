@@ -7,7 +7,7 @@ QTimer live in it all the same, and talk to a client of GIO's.
     c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o gapplication main.cpp \
         $(pkg-config --cflags --libs glibeventdispatcher Qt6Network gio-2.0)
 
-QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+QT_NO_KEYWORDS, because a GIO struct has a member called signals, and Qt a macro of that name. The
 other cure is to include GIO's headers before Qt's.
 */
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 /*
-A window of GTK's and one of Qt's in one thread. The loop is Qt's, or GTK's with `gtk-example gtk`.
+A GTK window and a Qt window in one thread. The loop is Qt's, or GTK's with `gtk-example gtk`.
 
     c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o gtk-example main.cpp \
         $(pkg-config --cflags --libs glibeventdispatcher Qt6Widgets gtk+-3.0)
 
-QT_NO_KEYWORDS, because GTK includes GIO, where a struct has a member called signals, which is a
-macro of Qt's. The other cure is to include GTK's headers before Qt's.
+QT_NO_KEYWORDS, because GTK includes GIO, where a struct has a member called signals, and Qt a
+macro of that name. The other cure is to include GTK's headers before Qt's.
 
 GTK 3, because Qt's plugin for the look of GNOME loads GTK 3, and one process cannot have GTK 4 as
 well. In a program whose windows are all GTK's, GTK 4 works in the same way.

@@ -6,8 +6,8 @@ Downloads by libsoup in a Qt program: `soup-example URL...` fetches all of them 
     c++ -std=c++17 -fPIC -DQT_NO_KEYWORDS -o soup-example main.cpp \
         $(pkg-config --cflags --libs glibeventdispatcher libsoup-3.0)
 
-QT_NO_KEYWORDS, because libsoup includes GIO, where a struct has a member called signals, which is a
-macro of Qt's. The other cure is to include libsoup's headers before Qt's.
+QT_NO_KEYWORDS, because libsoup includes GIO, where a struct has a member called signals, and Qt a
+macro of that name. The other cure is to include libsoup's headers before Qt's.
 */
 
 #include <GLibEventDispatcher>

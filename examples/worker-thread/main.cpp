@@ -15,7 +15,7 @@ it, and the main thread hears of them through signals. This is its CMakeLists.tx
     target_link_libraries(worker-thread
         PRIVATE GLibEventDispatcher::GLibEventDispatcher PkgConfig::GIO)
 
-QT_NO_KEYWORDS, because a struct of GIO's has a member called signals, which is a macro of Qt's. The
+QT_NO_KEYWORDS, because a GIO struct has a member called signals, and Qt a macro of that name. The
 other cure is to include GIO's headers before Qt's.
 */
 

@@ -61,7 +61,7 @@ Q_DECLARE_INTERFACE(GLibEventDispatcherInterface, "QEventDispatcherGlib")
  * The loop may be GLib's as well: while somebody runs the context in the dispatcher's thread
  * (g_main_loop_run(), g_application_run()), Qt's work is served from there.
  *
- * inherits("QEventDispatcherGlib") is true although that class of Qt's is no base of this one. Programs, and Qt
+ * inherits("QEventDispatcherGlib") is true although that Qt class is no base of this one. Programs, and Qt
  * Multimedia, ask that of the dispatcher to find out whether GLib's sources are served. Everything else tells the
  * classes apart as usual: metaObject(), qobject_cast(), dynamic_cast.
  */

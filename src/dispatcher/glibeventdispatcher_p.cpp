@@ -119,11 +119,12 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
 
     const bool isRunningLoop = flags.testFlag(QEventLoop::EventLoopExec);
     const bool waits = flags.testFlag(QEventLoop::WaitForMoreEvents);
-    if (isRunningLoop || waits)
+    if (isRunningLoop || waits) {
         selector.load()->ownership().keep();
+        reportOwnership();
+    }
     Turn last;
     do {
-        reportOwnership();
         last = turn(flags, Driver::Qt);
     } while (last.hadNoReason && !isRunningLoop && !interrupted);
     return last.hadWork;
@@ -210,7 +211,7 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
     Turn turn;
     turn.waited = look.mayBlock;
     turn.hadWork = result.glibWorked || result.wasWoken;
-    turn.hadNoReason = look.mayBlock && !turn.hadWork && result.isEmpty;
+    turn.hadNoReason = look.mayBlock && result.isEmpty;
     return turn;
 }
 
@@ -220,7 +221,7 @@ void GLibEventDispatcherPrivate::setAwake()
     Q_EMIT q->awake();
 }
 
-/// A callback of GLib's that has ended the sleep of a Qt loop may run a GLib loop, which sleeps before that Qt loop has
+/// A GLib callback that has ended the sleep of a Qt loop may run a GLib loop, which sleeps before that Qt loop has
 /// another turn. The signals alternate all the same.
 void GLibEventDispatcherPrivate::aboutToBlock()
 {

@@ -107,10 +107,15 @@ void Descriptors::beginLook()
 void Descriptors::lookAgain()
 {
     dropResults();
+    pollNow();
+}
+
+void Descriptors::pollNow()
+{
     flush(Changes::AreOftenUndone);
-    m_verified = m_polled.fds();
-    if (isPolled() && g_poll(m_verified.data(), guint(m_verified.size()), 0) > 0)
-        note(m_verified.data(), m_verified.size());
+    m_pollFds = m_polled.fds();
+    if (isPolled() && g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
+        note(m_pollFds.data(), m_pollFds.size());
 }
 
 /// Drops results that were not taken, except those that no later poll would find again.
@@ -191,4 +196,3 @@ void Descriptors::finishLook(bool isVerified)
         closeSet();
     moveIdleOnes();
 }
-

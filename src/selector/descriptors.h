@@ -78,6 +78,8 @@ public:
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
     /// Takes in what a poll of pollFds() has found.
     void note(const GPollFD *polled, std::size_t count);
+    /// Flushes, polls and notes, without waiting.
+    void pollNow();
     /// Whether watch() has changed something since the last flush().
     bool isChanged() const { return !m_pending.empty(); }
     /// To be called between note() and finishLook() if code has run meanwhile that may have read, closed or changed
@@ -94,10 +96,11 @@ public:
     /// The next event of the next result: reading, writing, exceptions.
     std::optional<Ready> takeEvent();
 
-    /// To be called before waits that may be long: looks for descriptors that were closed before they were removed,
-    /// some at each call. Returns how long one may wait before calling it again, to look for the others.
-    /// @p isNeeded tells whether code has run since the last call that may have closed some.
-    Duration checkSet(TimePoint now, bool isNeeded);
+    /// To be called when code has run that may have closed descriptors before it removed them.
+    void requireCheck() { m_leftToCheck = m_watches.size(); }
+    /// To be called before waits that may be long: looks for such descriptors, some at each call. Returns how long one
+    /// may wait before calling it again, to look for the others.
+    Duration checkSet(TimePoint now);
 
 private:
     struct Watch
@@ -128,6 +131,7 @@ private:
     void arm(Watch &watch, Events events);
     void disarm(int fd, Watch &watch);
     void closeSet();
+    void forgetSet();
     bool isSetLost(int fd, int error);
     void moveIdleOnes();
     void dropResults();
@@ -149,7 +153,7 @@ private:
 
     std::vector<int> m_found; // numbers with results, and some that have none any more
     std::size_t m_nextFound = 0;
-    std::vector<GPollFD> m_verified;
+    std::vector<GPollFD> m_pollFds; // these two are kept for their memory
     std::vector<int> m_idle;
 
     TimePoint m_nextVerification;

@@ -10,9 +10,10 @@ namespace {
 
 /// A look costs a polled descriptor some 40 ns, and moving it to the epoll set about this many times that.
 constexpr std::uint32_t LooksBeforeMove = 32;
-/// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is ready. So
-/// poll is cheaper for one that is ready in every second look. That many looks make up for moving it.
+/// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is
+/// ready. So poll is cheaper for one that is ready in every second look.
 constexpr std::uint32_t LongestRest = 2; // looks from one readiness to the next
+/// So many such looks in a row make up for the system calls of moving it.
 constexpr int ReadyLooksBeforePolling = 16;
 /// After epoll has failed for want of memory, watches or descriptors: looks before it is asked again.
 constexpr std::uint32_t LooksAfterFailure = 256;
@@ -95,12 +96,18 @@ bool Descriptors::isSetLost(int fd, int error)
 {
     if (error != EBADF || checkOpen(fd))
         return false;
-    m_set.forget();
-    closeSet();
+    forgetSet();
     return true;
 }
 
-/// Forgets the set; all that was in it is polled. Closing it first makes sure that there is a descriptor for the next.
+/// As closeSet(), if the number of the set is not its own any more.
+void Descriptors::forgetSet()
+{
+    m_set.forget();
+    closeSet();
+}
+
+/// Ends the use of the set; all that was in it is polled. Closing it first makes sure that there is a descriptor for the next.
 void Descriptors::closeSet()
 {
     m_set.close();
@@ -119,10 +126,8 @@ void Descriptors::fetchFromSet()
 {
     m_setIsReady = false;
     const int error = m_set.wait(m_armedCount);
-    if (error != 0 && error != EINTR) {
-        m_set.forget();
-        closeSet();
-    }
+    if (error != 0 && error != EINTR)
+        forgetSet();
     for (const EpollSet::Report &report : m_set.reports()) {
         Watch &reported = watch(report.fd);
         if (reported.token != report.token || !reported.armed) {
@@ -152,15 +157,15 @@ void Descriptors::fetchFromSet()
 /// reports only once stays.
 void Descriptors::verify(std::size_t first)
 {
-    m_verified.clear();
+    m_pollFds.clear();
     for (std::size_t i = first; i < m_found.size(); ++i) {
         const Watch &reported = watch(m_found[i]);
         if (reported.ready && reported.ready != G_IO_NVAL)
-            m_verified.push_back({m_found[i], reported.wanted, 0});
+            m_pollFds.push_back({m_found[i], reported.wanted, 0});
     }
-    if (m_verified.empty() || g_poll(m_verified.data(), guint(m_verified.size()), 0) < 0)
+    if (m_pollFds.empty() || g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) < 0)
         return;
-    for (const GPollFD &polled : m_verified) {
+    for (const GPollFD &polled : m_pollFds) {
         Watch &reported = watch(polled.fd);
         if (polled.revents & G_IO_NVAL) {
             m_setIsStale |= reported.armed != 0;
@@ -202,10 +207,8 @@ void Descriptors::moveIdleOnes()
         moveToSet(fd, watch(fd));
 }
 
-Descriptors::Duration Descriptors::checkSet(TimePoint now, bool isNeeded)
+Descriptors::Duration Descriptors::checkSet(TimePoint now)
 {
-    if (isNeeded)
-        m_leftToCheck = m_watches.size();
     if (m_armedCount == 0 || m_leftToCheck == 0)
         return Duration::max();
     if (now < m_nextCheck)

@@ -43,7 +43,7 @@ bool GLibDriver::prepare(int *timeout)
     m_pollFds.assign(1, {wakeUp.fd(), G_IO_IN, 0});
     if (demand.descriptors) {
         descriptors.beginLook();
-        limit = descriptors.checkSet(now, std::exchange(m_hadTurn, false));
+        limit = descriptors.checkSet(now);
         descriptors.flush(Descriptors::Changes::ToSet);
         const std::vector<GPollFD> &fds = descriptors.pollFds();
         m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
@@ -79,12 +79,12 @@ void GLibDriver::dispatch()
         return;
     endPolling();
     takePolled();
-    m_hadTurn = true;
+    m_selector->descriptors().requireCheck();
     m_selector->setNow(GLibSelectorPrivate::Clock::now());
     m_loop->turn();
 }
 
-/// A poll function that the selector has called may run a loop of GLib's, and polls after that.
+/// A poll function that the selector has called may run a GLib loop, and polls after that.
 void GLibDriver::endPolling()
 {
     m_selector->wakeUp().setPolling(m_selector->iterations().isRunBy(ContextIteration::Phase::Polling));

@@ -80,7 +80,6 @@ private:
     // Somebody else's loop has prepared the sources. A source that is ready stays so until it is dispatched, by an
     // iteration of the selector even.
     bool m_drives = false;
-    bool m_hadTurn = true; // since the descriptors in the epoll set were checked
     std::vector<GPollFD> m_pollFds; // kept for its memory
 };
 

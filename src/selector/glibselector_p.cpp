@@ -177,7 +177,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         m_descriptors.finishLook(look.interval == Duration::zero());
     }
     result.isEmpty = !result.glibWorked && !demand.hasIdleWork && !hasWork(demand, m_now);
-    m_hadWork |= !result.isEmpty;
+    if (!result.isEmpty)
+        m_descriptors.requireCheck();
     return result;
 }
 
@@ -194,10 +195,7 @@ bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look
     if (!demand.descriptors || !look.mayBlock || m_skipQuickLooks-- > 0)
         return false;
     m_descriptors.beginLook();
-    m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
-    m_pollFds = m_descriptors.pollFds();
-    if (m_descriptors.isPolled() && pollFor(m_pollFds, Duration::zero()) > 0)
-        m_descriptors.note(m_pollFds.data(), m_pollFds.size());
+    m_descriptors.pollNow();
     m_descriptors.finishLook(false);
     m_skipQuickLooks = m_descriptors.hasReady() ? 0 : QuickLookPause;
     return m_descriptors.hasReady();
@@ -210,7 +208,7 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
         return Duration::zero();
     auto limit = Duration::max();
     if (demand.descriptors) {
-        limit = m_descriptors.checkSet(m_now, std::exchange(m_hadWork, false));
+        limit = m_descriptors.checkSet(m_now);
         if (m_descriptors.hasReady())
             return Duration::zero();
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);

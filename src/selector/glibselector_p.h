@@ -45,7 +45,7 @@ public:
     {
         bool wasWoken = false; ///< A wake-up has been requested until the end of the poll. It is taken.
         bool glibWorked = false; ///< GLib's sources were dispatched, or may have been.
-        bool isEmpty = false; ///< Neither of these, nor is there anything for the loop to do.
+        bool isEmpty = false; ///< Neither of these, and there is nothing for the loop to do.
         /// Why the descriptors could not be polled; nothing if they were not asked to be.
         std::optional<std::error_code> error;
     };
@@ -59,7 +59,6 @@ public:
     std::error_code checkUse() const;
     void bindToThread();
     void close();
-    bool isClosed() const { return m_isClosed; }
 
     /// Waits for what @p loop demands, if it may, for one poll at most; dispatches GLib's sources; then descriptors()
     /// has what is ready.
@@ -122,7 +121,6 @@ private:
     TimePoint m_lastLook; // at GLib
     bool m_glibIsIdle = false; // it had nothing to do then
     bool m_hasTakenWakeUp = false; // look() has, and no turn has looked yet at what it is for
-    bool m_hadWork = true; // GLib or the loop, since the descriptors in the epoll set were checked
     int m_skipQuickLooks = 0;
 };
 
