@@ -51,6 +51,13 @@ __attribute__((visibility("default"))) int ppoll(pollfd *fds, nfds_t count, cons
     return int(::syscall(SYS_ppoll, fds, count, timeout ? &rest : nullptr, signals, _NSIG / 8));
 }
 
+/// GLib's, too.
+__attribute__((visibility("default"))) int poll(pollfd *fds, nfds_t count, int timeout)
+{
+    const timespec limit{timeout / 1000, timeout % 1000 * 1'000'000L};
+    return ppoll(fds, count, timeout < 0 ? nullptr : &limit, nullptr);
+}
+
 }
 
 #else

@@ -11,7 +11,7 @@
  */
 namespace SystemCalls {
 
-/// So many times were epoll_ctl() and ppoll() called.
+/// So many times were epoll_ctl() and poll() or ppoll() called.
 int controls();
 int polls();
 
