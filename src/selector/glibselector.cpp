@@ -60,29 +60,19 @@ std::error_code GLibSelector::add(int fd, Events events, void *data)
 
 std::error_code GLibSelector::modify(int fd, Events events, void *data)
 {
-    if (const std::error_code failure = d->checkUse())
-        return failure;
-    if (fd < 0)
-        return error(std::errc::bad_file_descriptor);
-    if (!d->m_descriptors.watched(fd))
-        return error(std::errc::no_such_file_or_directory);
-    return d->tryWatch(fd, events, data);
+    const std::error_code failure = d->checkAdded(fd);
+    return failure ? failure : d->tryWatch(fd, events, data);
 }
 
 std::error_code GLibSelector::remove(int fd)
 {
-    if (const std::error_code failure = d->checkUse())
-        return failure;
-    if (fd < 0)
-        return error(std::errc::bad_file_descriptor);
-    if (!d->m_descriptors.watched(fd))
-        return error(std::errc::no_such_file_or_directory);
-    return d->watch(fd, 0);
+    const std::error_code failure = d->checkAdded(fd);
+    return failure ? failure : d->watch(fd, 0);
 }
 
 std::optional<GLibSelector::Descriptor> GLibSelector::find(int fd) const
 {
-    if (d->checkUse() || fd < 0 || !d->m_descriptors.watched(fd))
+    if (d->checkAdded(fd))
         return std::nullopt;
     return Descriptor{fd, d->m_descriptors.watched(fd), d->m_data[std::size_t(fd)]};
 }
@@ -138,6 +128,16 @@ void GLibSelector::wakeUp()
 void GLibSelector::close()
 {
     d->close();
+}
+
+/// As checkUse(), and an error if @p fd was not added.
+std::error_code GLibSelectorPrivate::checkAdded(int fd) const
+{
+    if (const std::error_code failure = checkUse())
+        return failure;
+    if (fd < 0)
+        return error(std::errc::bad_file_descriptor);
+    return m_descriptors.watched(fd) ? std::error_code() : error(std::errc::no_such_file_or_directory);
 }
 
 std::error_code GLibSelectorPrivate::tryWatch(int fd, GLibSelector::Events events, void *data)

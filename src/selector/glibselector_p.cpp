@@ -211,7 +211,6 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
         limit = m_descriptors.checkSet(m_now);
         if (m_descriptors.hasReady())
             return Duration::zero();
-        m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
     }
     if (demand.deadline != Never)
         limit = std::min(limit, demand.deadline - m_now);

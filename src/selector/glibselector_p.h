@@ -98,6 +98,7 @@ public:
 private:
     friend class GLibSelector;
 
+    std::error_code checkAdded(int fd) const;
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutGLib(EventLoop &loop, const Look &look);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
