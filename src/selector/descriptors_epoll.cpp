@@ -4,7 +4,10 @@
 
 #include "descriptors.h"
 
+#include <algorithm>
 #include <cerrno>
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -19,9 +22,12 @@ constexpr int ReadyLooksBeforePolling = 16;
 constexpr std::uint32_t LooksAfterFailure = 256;
 /// How many descriptors one checkSet() asks for: some 20 us of system calls.
 constexpr std::size_t CheckStep = 64;
-/// The time between two steps, in multiples of what a step costs: after the last one, and while there are more.
-constexpr int CheckRarity = 50;
-constexpr int PartialCheckRarity = 1000;
+/// The time between two steps, on average; after a time without them, so many may come at once.
+constexpr auto CheckInterval = 2ms;
+constexpr int CheckBurst = 64;
+/// How long a wait may last that comes sooner, or has more to ask for. Few waits last so long. A short limit would
+/// cost each of them a timer interrupt.
+constexpr auto LongestUncheckedWait = 50ms;
 
 }
 
@@ -211,9 +217,8 @@ Descriptors::Duration Descriptors::checkSet(TimePoint now)
 {
     if (m_armedCount == 0 || m_leftToCheck == 0)
         return Duration::max();
-    if (now < m_nextCheck)
-        return m_nextCheck - now;
-    const TimePoint start = Clock::now();
+    if (now < m_nextCheck - CheckBurst * CheckInterval)
+        return LongestUncheckedWait;
     std::size_t checked = 0;
     for (; m_leftToCheck > 0 && checked < CheckStep; --m_leftToCheck) {
         m_nextChecked = m_nextChecked < m_watches.size() ? m_nextChecked : 0;
@@ -233,7 +238,6 @@ Descriptors::Duration Descriptors::checkSet(TimePoint now)
             poll(fd, watch);
         }
     }
-    const TimePoint end = Clock::now();
-    m_nextCheck = end + (m_leftToCheck > 0 ? PartialCheckRarity : CheckRarity) * (end - start);
-    return m_leftToCheck > 0 ? m_nextCheck - end : Duration::max();
+    m_nextCheck = std::max(m_nextCheck, now) + CheckInterval;
+    return m_leftToCheck > 0 ? Duration(LongestUncheckedWait) : Duration::max();
 }

@@ -37,9 +37,9 @@ class GLibSelectorPrivate;
  *
  * A descriptor should be removed before it is closed. One that is closed all the same is reported
  * once with `Invalid` and forgotten; if its number has been reused by then, the new file is waited
- * for instead, as poll(2) would. It is found out within some 20 ms of the next wait for each 64 descriptors that
- * have been idle for long. Nothing can tell while a longer wait is already running, so a thread that closes
- * another thread's descriptor has to wake it up.
+ * for instead, as poll(2) would. That is found out before the selector next waits for long, or during that wait:
+ * within 50 ms for each 64 descriptors that have been idle for long. Nothing can tell once they all
+ * were asked for, so a thread that closes another thread's descriptor has to wake the selector up.
  *
  * A selector belongs to the thread that first adds a descriptor to it or waits on it. Of all
  * functions only wakeUp() may be called from another thread; the others return
