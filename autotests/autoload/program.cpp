@@ -5,6 +5,7 @@
 
 #include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QCoreApplication>
+#include <QtCore/QDeadlineTimer>
 #include <QtCore/QTimer>
 
 #ifdef SETS_THE_DISPATCHER
@@ -92,6 +93,15 @@ int main(int argc, char **argv)
     if (task == "status") {
         QCoreApplication app(argc, argv);
         QTimer::singleShot(0, &app, [] { QCoreApplication::exit(42); });
+        return QCoreApplication::exec();
+    }
+    if (task == "slow") {
+        QCoreApplication app(argc, argv);
+        QTimer::singleShot(0, &app, [] {
+            const QDeadlineTimer end(500);
+            while (!end.hasExpired()) { }
+            QCoreApplication::quit();
+        });
         return QCoreApplication::exec();
     }
     if (task == "dispatcher") {

@@ -39,6 +39,7 @@ private Q_SLOTS:
     void canBeTurnedOff_data();
     void canBeTurnedOff();
     void otherSettingsDoNotTurnItOff();
+    void reportsStalls();
     void findsProgramsAsAShellDoes();
     void explainsItself();
     void refusesWrongUsage_data();
@@ -148,12 +149,30 @@ void tst_Launcher::findsProgramsAsAShellDoes()
     QCOMPARE(missing.err, QByteArray("qt-on-glib: no-such-program: not found\n"));
 }
 
+void tst_Launcher::reportsStalls()
+{
+    const QMap<QString, QString> toStandardError {{QStringLiteral("QT_FORCE_STDERR_LOGGING"), QStringLiteral("1")}};
+    const QByteArray report = " by posted event QEvent::MetaCall to QCoreApplication\n";
+    const Result slow = launch({QStringLiteral("--stalls"), Program, QStringLiteral("slow")}, toStandardError);
+    QCOMPARE(slow.status, 0);
+    QVERIFY2(slow.err.contains(report), slow.err);
+    QVERIFY2(slow.err.contains(": 1 stall, longest "), slow.err);
+    QCOMPARE(launch({Program, QStringLiteral("slow")}, toStandardError).err, QByteArray());
+
+    const auto limit = [](const QStringList &options) {
+        return launch(options + QStringList {QStringLiteral("printenv"), QStringLiteral("GLIBEVENTDISPATCHER_STALLS")}).out;
+    };
+    QCOMPARE(limit({QStringLiteral("--stalls")}), QByteArray("100\n"));
+    QCOMPARE(limit({QStringLiteral("--stalls=7"), QStringLiteral("--")}), QByteArray("7\n"));
+    QCOMPARE(limit({}), QByteArray());
+}
+
 void tst_Launcher::explainsItself()
 {
     const Result help = launch({QStringLiteral("--help")});
     QCOMPARE(help.status, 0);
     QCOMPARE(launch({QStringLiteral("-h")}).out, help.out);
-    for (const char *word : {"PROGRAM", "--check", "--version", "GLIBEVENTDISPATCHER"})
+    for (const char *word : {"PROGRAM", "--stalls", "--check", "--version", "GLIBEVENTDISPATCHER"})
         QVERIFY2(help.out.contains(word), word);
     const Result version = launch({QStringLiteral("--version")});
     QCOMPARE(version.status, 0);
@@ -168,6 +187,9 @@ void tst_Launcher::refusesWrongUsage_data()
     QTest::newRow("nothing to check") << QStringList {QStringLiteral("--check")};
     QTest::newRow("nothing to check after the options")
         << QStringList {QStringLiteral("--check"), QStringLiteral("--")};
+    QTest::newRow("no number") << QStringList {QStringLiteral("--stalls=soon"), Program};
+    QTest::newRow("an empty number") << QStringList {QStringLiteral("--stalls="), Program};
+    QTest::newRow("nothing to report on") << QStringList {QStringLiteral("--stalls")};
     QTest::newRow("nothing after the options") << QStringList {QStringLiteral("--")};
 }
 

@@ -4,6 +4,7 @@
 
 #include "glibeventdispatcher_p.h"
 
+#include "../diagnosis/stallwatcher.h"
 #include "../selector/racedetector.h"
 
 #include <QtCore/QSocketNotifier>
@@ -42,6 +43,19 @@ int GLibEventDispatcher::priority() const
 void GLibEventDispatcher::setPriority(int priority)
 {
     d->setPriority(priority);
+}
+
+GLibEventDispatcher::Statistics GLibEventDispatcher::statistics() const
+{
+    return d->statistics();
+}
+
+void GLibEventDispatcher::setStallLimit(std::chrono::milliseconds limit)
+{
+    StallWatcher::setLimit(limit);
+    auto *const here = qobject_cast<GLibEventDispatcher *>(QAbstractEventDispatcher::instance());
+    if (here && StallWatcher::isWanted())
+        here->d->watchForStalls();
 }
 
 bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
@@ -177,6 +191,8 @@ void GLibEventDispatcher::closingDown()
     d->windowSystem.close();
     if (!d->selector)
         return;
+    d->selector.load()->setActivity(nullptr);
+    d->activity.reset();
     d->selector.load()->detach();
     d->selector.load()->ownership().release();
 }

@@ -8,6 +8,8 @@
 
 #include <QtCore/QAbstractEventDispatcher>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 
 typedef struct _GMainContext GMainContext;
@@ -87,6 +89,43 @@ public:
     /// in the dispatcher's thread, or before it starts.
     int priority() const;
     void setPriority(int priority); ///< @copydoc priority()
+
+    /**
+     * What a dispatcher has done since it started. No clock is read for it: the times are those between clock readings
+     * that the loop needs anyway. A turn that neither sleeps nor has GLib's sources dispatched counts as Qt's as a whole.
+     *
+     * Turns are counted whoever runs the loop. The rest is of Qt's loops: while somebody else runs the context
+     * (g_main_loop_run()), GLib polls, and its sleeps are not seen from here.
+     */
+    struct Statistics
+    {
+        std::uint64_t turns = 0; ///< Of all loops, the nested ones included.
+        std::uint64_t sleeps = 0; ///< Polls that were allowed to wait. Each ended by one of the four causes below.
+        std::uint64_t wokenByWakeUp = 0; ///< wakeUp(): another thread has posted an event, say.
+        std::uint64_t wokenByDescriptor = 0; ///< A descriptor with a socket notifier.
+        std::uint64_t wokenByGLib = 0; ///< A descriptor of GLib's, alone or beside one of Qt's.
+        std::uint64_t wokenByTime = 0; ///< A timer of Qt's or GLib's, or a signal.
+        std::chrono::nanoseconds asleep{0}; ///< In these polls.
+        std::chrono::nanoseconds inQt{0}; ///< Events, notifiers, timers, and the loop itself.
+        std::chrono::nanoseconds inGLib{0}; ///< The context's sources were dispatched.
+        std::chrono::nanoseconds longestTurn{0}; ///< The longest time between two sleeps.
+        int descriptors = 0; ///< That are watched for socket notifiers now.
+        int timers = 0; ///< That are running now.
+        const char *backend = ""; ///< "epoll" or "poll"; empty before the dispatcher starts.
+    };
+    /// To be called in the dispatcher's thread. It looks at each descriptor number, so it is not for every turn.
+    Statistics statistics() const;
+
+    /**
+     * Reports each handler that keeps a dispatcher's thread for longer than @p limit, while it is still running, to the
+     * logging category glib.eventdispatcher.stalls. Zero ends that. GLIBEVENTDISPATCHER_STALLS in the environment, in
+     * milliseconds, does the same without a call. docs/stalls.md tells what a report has.
+     *
+     * It is for the calling thread's dispatcher, and for all that start later. The first call has to come before other
+     * threads handle events, since Qt's list of those that want to see all events has no lock. It takes one of the real-time
+     * signals that have no handler; if there is none, one warning says so and nothing is reported.
+     */
+    static void setStallLimit(std::chrono::milliseconds limit);
 
     /// One turn of the loop: posted events, the sources of the context, socket notifiers, timers. With
     /// QEventLoop::WaitForMoreEvents it waits until there is something to do. Returns whether there was.

@@ -2,6 +2,8 @@
 
 #include "glibeventdispatcher_p.h"
 
+#include "../diagnosis/stallwatcher.h"
+
 #include <QtCore/QCoreApplication>
 #include <QtCore/QThread>
 #include <QtCore/QTimerEvent>
@@ -85,8 +87,43 @@ void GLibEventDispatcherPrivate::start()
     started->bindToThread();
     started->attach(this, priority);
     selector = started;
+    if (StallWatcher::isWanted())
+        watchForStalls();
     // Events may have been posted when nobody could be told.
     started->wakeUp().request();
+}
+
+void GLibEventDispatcherPrivate::watchForStalls()
+{
+    if (activity || !selector)
+        return;
+    activity = std::make_unique<Activity>();
+    selector.load()->setActivity(activity.get());
+}
+
+GLibEventDispatcher::Statistics GLibEventDispatcherPrivate::statistics() const
+{
+    GLibEventDispatcher::Statistics result;
+    GLibSelectorPrivate *const started = selector;
+    if (!started)
+        return result;
+    const Counters &counters = started->counters();
+    result.turns = counters.turns;
+    result.sleeps = counters.sleeps;
+    result.wokenByWakeUp = counters.wokenByWakeUp;
+    result.wokenByDescriptor = counters.wokenByDescriptor;
+    result.wokenByGLib = counters.wokenByGLib;
+    result.wokenByTime = counters.wokenByTime;
+    result.asleep = counters.asleep;
+    result.inQt = counters.inQt;
+    result.inGLib = counters.inGLib;
+    result.longestTurn = counters.longestTurn;
+    const Descriptors &descriptors = started->descriptors();
+    for (int fd = 0; fd < descriptors.end(); ++fd)
+        result.descriptors += descriptors.watched(fd) != 0;
+    result.timers = timers.count();
+    result.backend = descriptors.usesEpoll() ? "epoll" : "poll";
+    return result;
 }
 
 void GLibEventDispatcherPrivate::setPriority(int newPriority)
@@ -134,11 +171,14 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
 GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlags, Driver driver)
 {
     lastTurnDepth = driver == Driver::Qt ? g_main_depth() : g_main_depth() - 1;
+    const Activity::Turn noted(activity.get());
+    ++selector.load()->counters().turns;
     setAwake();
 
     Turn turn;
     // What a wake-up is for is looked at from here on.
     const bool wasWoken = selector.load()->takeWakeUp();
+    enter(Activity::Step::Events);
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {
@@ -151,15 +191,19 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     }
     // What ends the wait of a running loop is fetched from the window system by the next turn. Somebody who calls
     // processEvents() by hand may wait for just that.
-    if (turn.waited && !turnFlags.testFlag(QEventLoop::EventLoopExec) && !interrupted && windowSystem.isPresent())
+    if (turn.waited && !turnFlags.testFlag(QEventLoop::EventLoopExec) && !interrupted && windowSystem.isPresent()) {
+        enter(Activity::Step::Events);
         turn.hadWork |= windowSystem.processEvents(turnFlags);
+    }
     turn.hadWork |= wasWoken || hadWindowEvents;
 
     TimerQueue::TimePoint now = selector.load()->now();
-    if (includesNotifiers(turnFlags) && notifiers->activate() > 0) {
+    enter(Activity::Step::Notifiers);
+    if (includesNotifiers(turnFlags) && notifiers->activate(activity.get()) > 0) {
         turn.hadWork = true;
         now = Clock::now();
     }
+    enter(Activity::Step::Timers);
     if (includesTimers(turnFlags) && activateTimers(now) > 0)
         turn.hadWork = true;
     return turn;
@@ -188,8 +232,10 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
     GLibSelectorPrivate *const waiting = selector;
     const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
         && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
-    if (mayWait)
+    if (mayWait) {
+        enter(Activity::Step::AboutToBlock);
         aboutToBlock();
+    }
     if (interrupted)
         return std::nullopt;
 
@@ -303,7 +349,10 @@ int GLibEventDispatcherPrivate::activateTimers(TimerQueue::TimePoint now)
 #else
         QTimerEvent event(tick->id);
 #endif
-        QCoreApplication::sendEvent(static_cast<QObject *>(tick->owner), &event);
+        auto *const receiver = static_cast<QObject *>(tick->owner);
+        if (activity)
+            activity->beginTimer(receiver, tick->id, tick->interval);
+        QCoreApplication::sendEvent(receiver, &event);
     }
     return activated;
 }

@@ -8,6 +8,7 @@
 #include "socketnotifiers.h"
 #include "windowsystem.h"
 
+#include "../diagnosis/activity.h"
 #include "../selector/glibselector_p.h"
 #include "../timers/timerqueue.h"
 
@@ -30,6 +31,9 @@ public:
     void start();
     bool processEvents(Flags flags);
     void setPriority(int priority);
+    /// Has what the thread does written down, from the next step on.
+    void watchForStalls();
+    GLibEventDispatcher::Statistics statistics() const;
     void reportOwnership();
 
     void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);
@@ -49,6 +53,7 @@ public:
     TimerQueue timers;
     WindowSystem windowSystem;
     std::atomic<bool> interrupted{false};
+    std::unique_ptr<Activity> activity; // nullptr unless stalls are watched for
 
 private:
     /// Who waits for work.
@@ -67,6 +72,11 @@ private:
     void aboutToBlock() override;
     void awake() override;
 
+    void enter(Activity::Step step)
+    {
+        if (activity)
+            activity->enter(step);
+    }
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);

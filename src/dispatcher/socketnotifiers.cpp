@@ -2,6 +2,8 @@
 
 #include "socketnotifiers.h"
 
+#include "../diagnosis/activity.h"
+
 #include <QtCore/QCoreApplication>
 #include <QtCore/QEvent>
 #include <QtCore/QSocketNotifier>
@@ -85,7 +87,7 @@ GLibSelector::Events SocketNotifiers::Notifiers::events() const
     return events;
 }
 
-int SocketNotifiers::activate()
+int SocketNotifiers::activate(Activity *activity)
 {
     while (!m_invalid.empty()) {
         QSocketNotifier *const invalid = m_invalid.back();
@@ -107,7 +109,10 @@ int SocketNotifiers::activate()
         const std::size_t type = ready->events == GLibSelector::Read ? QSocketNotifier::Read
             : ready->events == GLibSelector::Write                   ? QSocketNotifier::Write
                                                                      : QSocketNotifier::Exception;
-        QCoreApplication::sendEvent(m_notifiers[std::size_t(ready->fd)].byType[type], &event);
+        QSocketNotifier *const notifier = m_notifiers[std::size_t(ready->fd)].byType[type];
+        if (activity)
+            activity->beginNotifier(notifier);
+        QCoreApplication::sendEvent(notifier, &event);
         ++activated;
     }
     return activated;

@@ -8,6 +8,7 @@
 #include <array>
 #include <vector>
 
+class Activity;
 class QSocketNotifier;
 
 /// The enabled socket notifiers of a dispatcher: tells the selector what they wait for, and them what it found.
@@ -22,8 +23,9 @@ public:
     void add(QSocketNotifier *notifier);
     void remove(QSocketNotifier *notifier);
 
-    /// Activates the notifiers of the selector's results, each at most once, and returns how many.
-    int activate();
+    /// Activates the notifiers of the selector's results, each at most once, and returns how many. @p activity, if there
+    /// is one, is told.
+    int activate(Activity *activity);
 
 private:
     static constexpr int TypeCount = 3; // of QSocketNotifier::Type

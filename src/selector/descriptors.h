@@ -66,6 +66,7 @@ public:
     }
     /// One more than the highest number that was ever watched.
     int end() const { return int(m_watches.size()); }
+    bool usesEpoll() const { return m_usesEpoll; }
     void clear();
 
     /// Results that were not taken are dropped, except those that no later poll would find again.

@@ -2,6 +2,8 @@
 
 #include "glibselector_p.h"
 
+#include "../diagnosis/activity.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <limits>
@@ -19,6 +21,12 @@ namespace {
 constexpr int QuickLookPause = 8;
 /// How long a poll that fails is followed by a sleep, lest the loop runs at full speed.
 constexpr Descriptors::Duration SleepAfterFailure = 10ms;
+
+void enter(Activity *activity, Activity::Step step)
+{
+    if (activity)
+        activity->enter(step);
+}
 
 bool isAnyReady(const std::vector<GPollFD> &fds, std::size_t count)
 {
@@ -113,6 +121,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         return result;
     }
 
+    m_counters.add(m_counters.inQt, m_now);
+    enter(m_activity, Activity::Step::Preparing);
     const ContextOwnership::Scope owner(m_ownership);
     ContextIteration iteration(m_context, m_iterations);
     EventLoop::Demand demand;
@@ -157,6 +167,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         unrank();
         if (isDispatching) {
             const bool drove = m_glibDriver && m_glibDriver->suspend();
+            enter(m_activity, Activity::Step::GLibSources);
             iteration.dispatch();
             if (m_isClosed)
                 return result;
@@ -167,8 +178,10 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         result.glibWorked = isDispatching
             && (lowest == G_MAXINT || isGLibReady || (isPrepared && iteration.priority() <= lowest));
         m_glibIsIdle = !isGLibReady && !result.glibWorked;
-        if (result.glibWorked)
+        if (result.glibWorked) {
             m_now = Clock::now();
+            m_counters.add(m_counters.inGLib, m_now);
+        }
     }
     if (demand.descriptors) {
         // What has become ready since is left to the next look, in which GLib's priorities count.
@@ -227,6 +240,10 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
     }
     m_pollFds.push_back({m_wakeUp.fd(), G_IO_IN, 0});
 
+    if (timeout > Duration::zero()) {
+        m_counters.endTurn(m_now);
+        enter(m_activity, Activity::Step::Asleep);
+    }
     const GPollFunc function = isOwned ? g_main_context_get_poll_func(m_context) : g_poll;
     int count;
     if (function == g_poll) {
@@ -244,8 +261,11 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
     }
     if (failure && failure != EINTR)
         std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
-    if (timeout > Duration::zero())
+    if (timeout > Duration::zero()) {
         m_now = Clock::now();
+        m_counters.wake(m_now, count, m_pollFds.back().revents != 0, isAnyReady(m_pollFds, glibCount));
+        enter(m_activity, Activity::Step::Preparing);
+    }
 
     if (m_pollFds.back().revents)
         m_wakeUp.drain();

@@ -12,7 +12,11 @@
 #include "ranking.h"
 #include "wakeup.h"
 
+#include "../diagnosis/counters.h"
+
 #include <atomic>
+
+class Activity;
 
 /// For interfaces that count whole milliseconds, -1 meaning forever. It rounds up: to wake up early would be wrong, and
 /// would make a busy loop.
@@ -89,6 +93,11 @@ public:
     void setPriority(int priority);
     void detach();
 
+    Counters &counters() { return m_counters; }
+    /// nullptr unless somebody wants to know what the thread is doing.
+    Activity *activity() const { return m_activity; }
+    void setActivity(Activity *activity) { m_activity = activity; }
+
     // For GLibDriver.
     const ContextIteration::Stack &iterations() const { return m_iterations; }
     /// Whether @p demand is met.
@@ -123,6 +132,9 @@ private:
     bool m_glibIsIdle = false; // it had nothing to do then
     bool m_hasTakenWakeUp = false; // look() has, and no turn has looked yet at what it is for
     int m_skipQuickLooks = 0;
+
+    Counters m_counters;
+    Activity *m_activity = nullptr;
 };
 
 #endif

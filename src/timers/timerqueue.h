@@ -63,6 +63,7 @@ public:
     bool remove(int id);
     bool removeAll(void *owner);
 
+    int count() const { return int(m_ids.count()); }
     bool contains(int id) const { return m_ids.find(id) != TimerData::None; }
     /// In the order in which they were started.
     std::vector<Info> timersOf(void *owner) const;

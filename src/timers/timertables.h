@@ -21,6 +21,7 @@ public:
 
     explicit TimerIds(const TimerPool &timers) : m_timers(timers) { }
 
+    std::size_t count() const { return m_count; }
     Index find(int id) const { return m_slots.empty() ? TimerData::None : m_slots[slotOf(id)]; }
 
     /// Adds @p timer, whose id is @p id, if no timer here has that id. Returns the one that has it, or TimerData::None.

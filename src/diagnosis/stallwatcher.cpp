@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+
+#include "stallwatcher.h"
+
+#include "eventhook.h"
+#include "stallreport.h"
+
+#include <QtCore/QLoggingCategory>
+#include <QtCore/QThread>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+
+#include <dlfcn.h>
+#ifdef Q_OS_LINUX
+#    include <sys/syscall.h>
+#    include <unistd.h>
+#endif
+
+Q_LOGGING_CATEGORY(lcStalls, "glib.eventdispatcher.stalls")
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr char Variable[] = "GLIBEVENTDISPATCHER_STALLS";
+constexpr int LooksPerLimit = 4;
+/// How long a thread may take to run a signal handler.
+constexpr auto SignalLimit = 1s;
+/// How long the end of the program waits for a report that is being written.
+constexpr auto ReportLimit = 1s;
+
+std::atomic<StallWatcher *> theWatcher{nullptr};
+StallWatcher *parentsWatcher = nullptr; // in a child: not used, but not lost either
+std::atomic<std::chrono::nanoseconds::rep> theLimit{0};
+std::atomic<bool> wasEverOn{false};
+int theSignal = 0;
+
+std::chrono::nanoseconds limit()
+{
+    return std::chrono::nanoseconds(theLimit.load(std::memory_order_relaxed));
+}
+
+/// A real-time signal that nobody uses; 0 if there is none.
+int unusedSignal()
+{
+#ifdef SIGRTMAX
+    for (int number = SIGRTMAX - 1; number > SIGRTMIN; --number) {
+        struct sigaction action;
+        if (sigaction(number, nullptr, &action) == 0 && !(action.sa_flags & SA_SIGINFO)
+            && action.sa_handler == SIG_DFL)
+            return number;
+    }
+#endif
+    return 0;
+}
+
+bool waitFor(sem_t *semaphore, std::chrono::nanoseconds duration)
+{
+    timespec end;
+    clock_gettime(CLOCK_REALTIME, &end); // the only clock of sem_timedwait()
+    const auto total = std::chrono::nanoseconds(end.tv_nsec) + duration;
+    end.tv_sec += time_t(total / 1s);
+    end.tv_nsec = long((total % 1s).count());
+    int result;
+    do {
+        result = sem_timedwait(semaphore, &end);
+    } while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
+/// As debuggers show it.
+long threadNumber()
+{
+#ifdef Q_OS_LINUX
+    return syscall(SYS_gettid);
+#else
+    return long(reinterpret_cast<quintptr>(QThread::currentThreadId()));
+#endif
+}
+
+std::chrono::nanoseconds processorTimeOf(pthread_t thread)
+{
+    clockid_t clock;
+    timespec time{};
+    if (pthread_getcpuclockid(thread, &clock) == 0)
+        clock_gettime(clock, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+/// Qt and the system call what is here, and will after a dlclose().
+void keepLibraryLoaded()
+{
+    Dl_info info;
+    if (dladdr(&theSignal, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+void readEnvironment()
+{
+    const QByteArray value = qgetenv(Variable);
+    if (value.isEmpty())
+        return;
+    bool isNumber = false;
+    const int milliseconds = value.toInt(&isNumber);
+    if (isNumber && milliseconds >= 0) {
+        StallWatcher::setLimit(std::chrono::milliseconds(milliseconds));
+        return;
+    }
+    qCWarning(lcStalls, "GLibEventDispatcher: %s=%s is not a number of milliseconds; stalls are not reported",
+              Variable, value.constData());
+}
+
+}
+
+StallWatcher &StallWatcher::instance()
+{
+    StallWatcher *watcher = theWatcher.load(std::memory_order_acquire);
+    if (watcher)
+        return *watcher;
+    auto *const made = new StallWatcher;
+    if (theWatcher.compare_exchange_strong(watcher, made, std::memory_order_acq_rel))
+        return *made;
+    delete made;
+    return *watcher;
+}
+
+StallWatcher::StallWatcher()
+{
+    sem_init(&m_isTaken, 0, 0);
+}
+
+bool StallWatcher::isWanted()
+{
+    [[maybe_unused]] static const bool done = (readEnvironment(), true);
+    return wasEverOn.load(std::memory_order_relaxed);
+}
+
+void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
+{
+    if (newLimit <= 0ms) {
+        theLimit.store(0, std::memory_order_relaxed);
+        return;
+    }
+    static const bool isPrepared = prepareSignal();
+    if (!isPrepared) {
+        qCWarning(lcStalls, "GLibEventDispatcher: all real-time signals are in use; stalls are not reported");
+        return;
+    }
+    theLimit.store(std::chrono::nanoseconds(newLimit).count(), std::memory_order_relaxed);
+    wasEverOn.store(true, std::memory_order_relaxed);
+    instance().m_changed.notify_all();
+}
+
+bool StallWatcher::prepareSignal()
+{
+    theSignal = unusedSignal();
+    if (!theSignal)
+        return false;
+    keepLibraryLoaded();
+    StallSample::prepare();
+    struct sigaction action = {};
+    action.sa_sigaction = handleSignal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigaction(theSignal, &action, nullptr);
+    hookEvents();
+    // A child has none of the parent's threads, and perhaps the parent's locks. It starts anew when its loop has a turn.
+    pthread_atfork(nullptr, nullptr, [] {
+        parentsWatcher = theWatcher.exchange(nullptr, std::memory_order_relaxed);
+    });
+    return true;
+}
+
+void StallWatcher::add(Activity *activity)
+{
+    const std::lock_guard lock(m_mutex);
+    Watch watch;
+    watch.activity = activity;
+    watch.thread = pthread_self();
+    watch.threadNumber = threadNumber();
+    m_watches.push_back(watch);
+    start();
+}
+
+void StallWatcher::remove(Activity *activity)
+{
+    const std::lock_guard lock(m_mutex);
+    const auto found = std::find_if(m_watches.begin(), m_watches.end(),
+                                    [activity](const Watch &watch) { return watch.activity == activity; });
+    if (found == m_watches.end())
+        return; // it was the parent's
+    finish(*found, Clock::now());
+    m_watches.erase(found);
+    m_changed.notify_all();
+}
+
+/// With m_mutex locked.
+void StallWatcher::start()
+{
+    if (std::exchange(m_isRunning, true))
+        return;
+    // None of the program's signals is for this thread.
+    sigset_t all;
+    sigset_t previous;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    std::thread([this] { run(); }).detach();
+    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+}
+
+void StallWatcher::run()
+{
+#ifdef Q_OS_LINUX
+    pthread_setname_np(pthread_self(), "stall watcher");
+#endif
+    for (;;) {
+        if (const std::optional<Finding> finding = look())
+            report(*finding);
+        reportEnds();
+        std::unique_lock lock(m_mutex);
+        m_isReporting = false;
+        m_changed.notify_all();
+        const bool isStalled = !m_stalls.empty();
+        if (limit() > 0ns)
+            m_changed.wait_for(lock, std::max<Duration>(limit() / (isStalled ? 5 * LooksPerLimit : LooksPerLimit), 1ms));
+        else
+            m_changed.wait(lock);
+    }
+}
+
+/// One stall at most, as there is one sample.
+std::optional<StallWatcher::Finding> StallWatcher::look()
+{
+    const std::lock_guard lock(m_mutex);
+    std::optional<Finding> finding;
+    for (Watch &watch : m_watches) {
+        if (limit() > 0ns && !finding)
+            finding = look(watch, Clock::now());
+    }
+    m_isReporting = true;
+    return finding;
+}
+
+std::optional<StallWatcher::Finding> StallWatcher::look(Watch &watch, TimePoint now)
+{
+    const std::uint64_t state = watch.activity->state();
+    if (state != watch.state || !Activity::isAtWork(state)) {
+        begin(watch, state, nullptr, now);
+        return std::nullopt;
+    }
+    if (watch.isSettled && !watch.stall)
+        return std::nullopt;
+    Finding finding;
+    const auto processorTime = processorTimeOf(watch.thread);
+    const bool hasRun = processorTime != watch.processorTime;
+    const bool isDue = !watch.isSettled && now - watch.firstSeen >= limit();
+    const bool mayHaveChanged = hasRun && Activity::stepOf(state) == Activity::Step::GLibSources
+        && (!watch.isSettled || watch.source);
+    if (isDue || mayHaveChanged)
+        finding.isSampled = sample(watch);
+    if (finding.isSampled) {
+        const StallSample::Loop *const loop = m_sample.innermost();
+        if (m_sample.state != state || !loop) {
+            watch.isSettled = !loop; // a GLib loop of somebody else's is over, and nobody has told
+            return std::nullopt;
+        }
+        if (watch.source && loop->source.source != watch.source) {
+            begin(watch, state, loop->source.source, now);
+            return std::nullopt;
+        }
+        watch.source = loop->source.source;
+    }
+    watch.processorTime = processorTime;
+    watch.lastLook = now;
+    if (!isDue)
+        return std::nullopt;
+    watch.isSettled = true;
+    watch.stall = std::make_shared<Stall>();
+    watch.stall->thread = watch.threadNumber;
+    watch.stall->begin = watch.begin;
+    m_stalls.push_back(watch.stall);
+    finding.stall = watch.stall;
+    finding.taken = now - watch.firstSeen;
+    return finding;
+}
+
+/// It was at something else when it was last looked at.
+void StallWatcher::begin(Watch &watch, std::uint64_t state, GSource *source, TimePoint now)
+{
+    finish(watch, now);
+    watch.begin = watch.lastLook == TimePoint() ? now : watch.lastLook + (now - watch.lastLook) / 2;
+    watch.state = state;
+    watch.source = source;
+    watch.firstSeen = now;
+    watch.lastLook = now;
+    watch.isSettled = false;
+    watch.processorTime = processorTimeOf(watch.thread);
+}
+
+void StallWatcher::finish(Watch &watch, TimePoint now)
+{
+    if (!watch.stall)
+        return;
+    watch.stall->end = watch.lastLook + (now - watch.lastLook) / 2;
+    watch.stall->isOver = true;
+    watch.stall.reset();
+}
+
+/// Returns whether the thread has taken m_sample.
+bool StallWatcher::sample(const Watch &watch)
+{
+    m_sampled.store(watch.activity, std::memory_order_release);
+    if (pthread_kill(watch.thread, theSignal) == 0 && waitFor(&m_isTaken, SignalLimit))
+        return true;
+    if (m_sampled.exchange(nullptr, std::memory_order_acq_rel))
+        return false;
+    while (sem_wait(&m_isTaken) < 0) { } // the handler has come late, and is at it
+    return true;
+}
+
+void StallWatcher::handleSignal(int, siginfo_t *, void *context)
+{
+    const int error = errno;
+    StallWatcher *const watcher = theWatcher.load(std::memory_order_acquire);
+    Activity *const here = Activity::current();
+    Activity *expected = here;
+    if (watcher && here && watcher->m_sampled.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel)) {
+        watcher->m_sample.take(*here, context);
+        sem_post(&watcher->m_isTaken);
+    }
+    errno = error;
+}
+
+/// Without the lock: looking for symbols waits while another thread loads a library.
+void StallWatcher::report(const Finding &finding)
+{
+    QByteArray culprit("something in a thread that takes no signal");
+    if (finding.isSampled) {
+        culprit = StallReport::culprit(m_sample);
+        qCWarning(lcStalls, "%s",
+                  StallReport::text(m_sample, finding.stall->thread, finding.taken, culprit).constData());
+    } else {
+        qCWarning(lcStalls, "%s", StallReport::silentText(finding.stall->thread, finding.taken).constData());
+    }
+    // What a message needs has been made by now, so it is destroyed after this is called.
+    [[maybe_unused]] static const int registered = std::atexit(atExit);
+    const std::lock_guard lock(m_mutex);
+    finding.stall->culprit = culprit;
+}
+
+void StallWatcher::reportEnds()
+{
+    std::vector<std::shared_ptr<Stall>> ended;
+    {
+        const std::lock_guard lock(m_mutex);
+        const auto isEnded = [](const auto &stall) { return stall->isOver && !stall->culprit.isEmpty(); };
+        std::copy_if(m_stalls.begin(), m_stalls.end(), std::back_inserter(ended), isEnded);
+        m_stalls.erase(std::remove_if(m_stalls.begin(), m_stalls.end(), isEnded), m_stalls.end());
+        for (const auto &stall : ended) {
+            const Duration taken = stall->end - stall->begin;
+            Total &total = m_totals[stall->culprit];
+            ++total.count;
+            total.longest = std::max(total.longest, taken);
+            total.sum += taken;
+        }
+    }
+    for (const auto &stall : ended)
+        qCWarning(lcStalls, "%s",
+                  StallReport::endText(stall->thread, stall->culprit, stall->end - stall->begin).constData());
+}
+
+void StallWatcher::atExit()
+{
+    theLimit.store(0, std::memory_order_relaxed);
+    if (StallWatcher *watcher = theWatcher.load(std::memory_order_acquire))
+        watcher->reportTotals();
+}
+
+void StallWatcher::reportTotals()
+{
+    std::map<QByteArray, Total> totals;
+    {
+        std::unique_lock lock(m_mutex);
+        for (Watch &watch : m_watches)
+            finish(watch, Clock::now());
+        // What handles messages may wait for this thread, so this one does not wait for ever.
+        m_changed.wait_for(lock, ReportLimit, [this] { return !m_isReporting; });
+    }
+    reportEnds();
+    {
+        const std::lock_guard lock(m_mutex);
+        totals.swap(m_totals);
+    }
+    for (const auto &[culprit, total] : totals)
+        qCWarning(lcStalls, "%s", StallReport::totalText(culprit, total.count, total.longest, total.sum).constData());
+}
