@@ -9,11 +9,12 @@
 #include <QtCore/QThread>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 #include <dlfcn.h>
 #ifdef Q_OS_LINUX
@@ -29,8 +30,6 @@ namespace {
 
 constexpr char Variable[] = "GLIBEVENTDISPATCHER_STALLS";
 constexpr int LooksPerLimit = 4;
-/// How long a thread may take to run a signal handler.
-constexpr auto SignalLimit = 1s;
 /// How long the end of the program waits for a report that is being written.
 constexpr auto ReportLimit = 1s;
 
@@ -38,39 +37,16 @@ std::atomic<StallWatcher *> theWatcher{nullptr};
 StallWatcher *parentsWatcher = nullptr; // in a child: not used, but not lost either
 std::atomic<std::chrono::nanoseconds::rep> theLimit{0};
 std::atomic<bool> wasEverOn{false};
-int theSignal = 0;
 
 std::chrono::nanoseconds limit()
 {
     return std::chrono::nanoseconds(theLimit.load(std::memory_order_relaxed));
 }
 
-/// A real-time signal that nobody uses; 0 if there is none.
-int unusedSignal()
+/// When something has changed that was not seen yet at @p last.
+StallWatcher::TimePoint middle(StallWatcher::TimePoint last, StallWatcher::TimePoint now)
 {
-#ifdef SIGRTMAX
-    for (int number = SIGRTMAX - 1; number > SIGRTMIN; --number) {
-        struct sigaction action;
-        if (sigaction(number, nullptr, &action) == 0 && !(action.sa_flags & SA_SIGINFO)
-            && action.sa_handler == SIG_DFL)
-            return number;
-    }
-#endif
-    return 0;
-}
-
-bool waitFor(sem_t *semaphore, std::chrono::nanoseconds duration)
-{
-    timespec end;
-    clock_gettime(CLOCK_REALTIME, &end); // the only clock of sem_timedwait()
-    const auto total = std::chrono::nanoseconds(end.tv_nsec) + duration;
-    end.tv_sec += time_t(total / 1s);
-    end.tv_nsec = long((total % 1s).count());
-    int result;
-    do {
-        result = sem_timedwait(semaphore, &end);
-    } while (result < 0 && errno == EINTR);
-    return result == 0;
+    return last == StallWatcher::TimePoint() ? now : last + (now - last) / 2;
 }
 
 /// As debuggers show it.
@@ -96,7 +72,7 @@ std::chrono::nanoseconds processorTimeOf(pthread_t thread)
 void keepLibraryLoaded()
 {
     Dl_info info;
-    if (dladdr(&theSignal, &info) && info.dli_fname)
+    if (dladdr(&theWatcher, &info) && info.dli_fname)
         dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
@@ -129,11 +105,6 @@ StallWatcher &StallWatcher::instance()
     return *watcher;
 }
 
-StallWatcher::StallWatcher()
-{
-    sem_init(&m_isTaken, 0, 0);
-}
-
 bool StallWatcher::isWanted()
 {
     [[maybe_unused]] static const bool done = (readEnvironment(), true);
@@ -146,7 +117,7 @@ void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
         theLimit.store(0, std::memory_order_relaxed);
         return;
     }
-    static const bool isPrepared = prepareSignal();
+    static const bool isPrepared = prepare();
     if (!isPrepared) {
         qCWarning(lcStalls, "GLibEventDispatcher: all real-time signals are in use; stalls are not reported");
         return;
@@ -156,17 +127,11 @@ void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
     instance().m_changed.notify_all();
 }
 
-bool StallWatcher::prepareSignal()
+bool StallWatcher::prepare()
 {
-    theSignal = unusedSignal();
-    if (!theSignal)
+    if (!StallSampler::prepare())
         return false;
     keepLibraryLoaded();
-    StallSample::prepare();
-    struct sigaction action = {};
-    action.sa_sigaction = handleSignal;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
-    sigaction(theSignal, &action, nullptr);
     hookEvents();
     // A child has none of the parent's threads, and perhaps the parent's locks. It starts anew when its loop has a turn.
     pthread_atfork(nullptr, nullptr, [] {
@@ -193,7 +158,7 @@ void StallWatcher::remove(Activity *activity)
                                     [activity](const Watch &watch) { return watch.activity == activity; });
     if (found == m_watches.end())
         return; // it was the parent's
-    finish(*found, Clock::now());
+    finish(*found, middle(found->lastLook, Clock::now()));
     m_watches.erase(found);
     m_changed.notify_all();
 }
@@ -208,7 +173,13 @@ void StallWatcher::start()
     sigset_t previous;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &previous);
-    std::thread([this] { run(); }).detach();
+    try {
+        std::thread([this] { run(); }).detach();
+    } catch (const std::system_error &error) {
+        m_isRunning = false;
+        qCWarning(lcStalls, "GLibEventDispatcher: there is no thread to watch from: %s; stalls are not reported",
+                  error.what());
+    }
     pthread_sigmask(SIG_SETMASK, &previous, nullptr);
 }
 
@@ -238,7 +209,9 @@ std::optional<StallWatcher::Finding> StallWatcher::look()
     const std::lock_guard lock(m_mutex);
     std::optional<Finding> finding;
     for (Watch &watch : m_watches) {
-        if (limit() > 0ns && !finding)
+        if (limit() <= 0ns)
+            watch.lastLook = {};
+        else if (!finding)
             finding = look(watch, Clock::now());
     }
     m_isReporting = true;
@@ -248,8 +221,9 @@ std::optional<StallWatcher::Finding> StallWatcher::look()
 std::optional<StallWatcher::Finding> StallWatcher::look(Watch &watch, TimePoint now)
 {
     const std::uint64_t state = watch.activity->state();
+    const TimePoint changed = middle(std::exchange(watch.lastLook, now), now); // if it has
     if (state != watch.state || !Activity::isAtWork(state)) {
-        begin(watch, state, nullptr, now);
+        begin(watch, state, nullptr, now, changed);
         return std::nullopt;
     }
     if (watch.isSettled && !watch.stall)
@@ -261,21 +235,20 @@ std::optional<StallWatcher::Finding> StallWatcher::look(Watch &watch, TimePoint 
     const bool mayHaveChanged = hasRun && Activity::stepOf(state) == Activity::Step::GLibSources
         && (!watch.isSettled || watch.source);
     if (isDue || mayHaveChanged)
-        finding.isSampled = sample(watch);
+        finding.isSampled = m_sampler.take(watch.activity, watch.thread);
     if (finding.isSampled) {
-        const StallSample::Loop *const loop = m_sample.innermost();
-        if (m_sample.state != state || !loop) {
+        const StallSample::Loop *const loop = m_sampler.sample().innermost();
+        if (m_sampler.sample().state != state || !loop) {
             watch.isSettled = !loop; // a GLib loop of somebody else's is over, and nobody has told
             return std::nullopt;
         }
         if (watch.source && loop->source.source != watch.source) {
-            begin(watch, state, loop->source.source, now);
+            begin(watch, state, loop->source.source, now, changed);
             return std::nullopt;
         }
         watch.source = loop->source.source;
     }
     watch.processorTime = processorTime;
-    watch.lastLook = now;
     if (!isDue)
         return std::nullopt;
     watch.isSettled = true;
@@ -289,50 +262,24 @@ std::optional<StallWatcher::Finding> StallWatcher::look(Watch &watch, TimePoint 
 }
 
 /// It was at something else when it was last looked at.
-void StallWatcher::begin(Watch &watch, std::uint64_t state, GSource *source, TimePoint now)
+void StallWatcher::begin(Watch &watch, std::uint64_t state, GSource *source, TimePoint now, TimePoint changed)
 {
-    finish(watch, now);
-    watch.begin = watch.lastLook == TimePoint() ? now : watch.lastLook + (now - watch.lastLook) / 2;
+    finish(watch, changed);
+    watch.begin = changed;
     watch.state = state;
     watch.source = source;
     watch.firstSeen = now;
-    watch.lastLook = now;
     watch.isSettled = false;
     watch.processorTime = processorTimeOf(watch.thread);
 }
 
-void StallWatcher::finish(Watch &watch, TimePoint now)
+void StallWatcher::finish(Watch &watch, TimePoint changed)
 {
     if (!watch.stall)
         return;
-    watch.stall->end = watch.lastLook + (now - watch.lastLook) / 2;
+    watch.stall->end = changed;
     watch.stall->isOver = true;
     watch.stall.reset();
-}
-
-/// Returns whether the thread has taken m_sample.
-bool StallWatcher::sample(const Watch &watch)
-{
-    m_sampled.store(watch.activity, std::memory_order_release);
-    if (pthread_kill(watch.thread, theSignal) == 0 && waitFor(&m_isTaken, SignalLimit))
-        return true;
-    if (m_sampled.exchange(nullptr, std::memory_order_acq_rel))
-        return false;
-    while (sem_wait(&m_isTaken) < 0) { } // the handler has come late, and is at it
-    return true;
-}
-
-void StallWatcher::handleSignal(int, siginfo_t *, void *context)
-{
-    const int error = errno;
-    StallWatcher *const watcher = theWatcher.load(std::memory_order_acquire);
-    Activity *const here = Activity::current();
-    Activity *expected = here;
-    if (watcher && here && watcher->m_sampled.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel)) {
-        watcher->m_sample.take(*here, context);
-        sem_post(&watcher->m_isTaken);
-    }
-    errno = error;
 }
 
 /// Without the lock: looking for symbols waits while another thread loads a library.
@@ -340,9 +287,9 @@ void StallWatcher::report(const Finding &finding)
 {
     QByteArray culprit("something in a thread that takes no signal");
     if (finding.isSampled) {
-        culprit = StallReport::culprit(m_sample);
+        culprit = StallReport::culprit(m_sampler.sample());
         qCWarning(lcStalls, "%s",
-                  StallReport::text(m_sample, finding.stall->thread, finding.taken, culprit).constData());
+                  StallReport::text(m_sampler.sample(), finding.stall->thread, finding.taken, culprit).constData());
     } else {
         qCWarning(lcStalls, "%s", StallReport::silentText(finding.stall->thread, finding.taken).constData());
     }
@@ -386,7 +333,7 @@ void StallWatcher::reportTotals()
     {
         std::unique_lock lock(m_mutex);
         for (Watch &watch : m_watches)
-            finish(watch, Clock::now());
+            finish(watch, middle(watch.lastLook, Clock::now()));
         // What handles messages may wait for this thread, so this one does not wait for ever.
         m_changed.wait_for(lock, ReportLimit, [this] { return !m_isReporting; });
     }

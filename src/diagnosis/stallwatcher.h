@@ -3,7 +3,7 @@
 #ifndef STALLWATCHER_H
 #define STALLWATCHER_H
 
-#include "stallsample.h"
+#include "stallsampler.h"
 
 #include <QtCore/QByteArray>
 
@@ -16,7 +16,6 @@
 #include <vector>
 
 #include <pthread.h>
-#include <semaphore.h>
 
 /**
  * Looks at the activities of all threads, from a thread of its own, and reports what keeps one for longer than a limit.
@@ -65,7 +64,7 @@ private:
         GSource *source = nullptr;
         TimePoint firstSeen;
         TimePoint lastLook;
-        TimePoint begin; // between the looks around it
+        TimePoint begin; // about
         std::chrono::nanoseconds processorTime{0};
         bool isSettled = false; // it is reported, or is no stall
         std::shared_ptr<Stall> stall;
@@ -85,19 +84,17 @@ private:
         bool isSampled = false;
     };
 
-    StallWatcher();
+    StallWatcher() = default;
 
-    static bool prepareSignal();
-    static void handleSignal(int number, siginfo_t *info, void *context);
+    static bool prepare();
     static void atExit();
 
     void start();
     void run();
     std::optional<Finding> look();
     std::optional<Finding> look(Watch &watch, TimePoint now);
-    void begin(Watch &watch, std::uint64_t state, GSource *source, TimePoint now);
-    void finish(Watch &watch, TimePoint now);
-    bool sample(const Watch &watch);
+    void begin(Watch &watch, std::uint64_t state, GSource *source, TimePoint now, TimePoint changed);
+    void finish(Watch &watch, TimePoint changed);
     void report(const Finding &finding);
     void reportEnds();
     void reportTotals();
@@ -110,9 +107,7 @@ private:
     std::vector<std::shared_ptr<Stall>> m_stalls; // whose end has not been reported
     std::map<QByteArray, Total> m_totals;
 
-    std::atomic<Activity *> m_sampled{nullptr}; // whose signal handler is to take m_sample
-    sem_t m_isTaken;
-    StallSample m_sample;
+    StallSampler m_sampler;
 };
 
 #endif
