@@ -56,6 +56,9 @@ QList<Family> families()
 #if defined(HAVE_NETWORK)
         networkFamily(),
 #endif
+#if defined(HAVE_DBUS)
+        dbusFamily(),
+#endif
 #if defined(HAVE_GSTREAMER)
         streamFamily(),
 #endif

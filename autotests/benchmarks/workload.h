@@ -81,6 +81,7 @@ Family timerFamily();
 Family glibFamily();
 Family delayFamily();
 Family networkFamily();
+Family dbusFamily();
 Family streamFamily();
 Family costFamily();
 
