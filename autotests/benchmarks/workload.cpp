@@ -68,6 +68,9 @@ QList<Family> families()
 #if defined(HAVE_WINDOWS)
     all.append(windowFamily(all));
 #endif
+#if defined(HAVE_QUICK)
+    all.append(quickFamily());
+#endif
     all.append(guests);
     return all;
 }

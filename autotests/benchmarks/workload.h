@@ -82,6 +82,7 @@ Family glibFamily();
 Family delayFamily();
 Family networkFamily();
 Family dbusFamily();
+Family quickFamily();
 Family streamFamily();
 Family costFamily();
 
