@@ -35,6 +35,8 @@ public:
     void watchForStalls();
     GLibEventDispatcher::Statistics statistics() const;
     void reportOwnership();
+    /// Whether the running thread is not that of both the dispatcher and @p object.
+    bool isForeign(const QObject *object) const;
 
     void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);
     bool removeTimer(int id);
@@ -77,13 +79,13 @@ private:
         if (activity)
             activity->enter(step);
     }
+    bool isForeign(const char *function, const QObject *object) const;
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
     std::optional<Turn> wait(Flags flags, bool wasWoken);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
-    bool isForeign(const char *function, const QObject *object) const;
     void reportFailure(const std::error_code &error);
 
     const QThread *const createdIn;
