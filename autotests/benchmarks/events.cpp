@@ -4,6 +4,7 @@
 
 #include "measure.h"
 
+#include <GLibEventDispatcher>
 #include <dispatcherundertest.h>
 
 #include <QtCore/QTimer>
@@ -66,6 +67,14 @@ Values postSelf(const Task &task)
         require(receiver.inOrder && receiver.expected == count, "posted events were lost");
         return { static_cast<double>(end - start) };
     });
+}
+
+/// Only this dispatcher can report stalls. So for the others it is the same as without.
+Values postSelfWithReports(const Task &task)
+{
+    if (task.kind == Kind::Ours)
+        GLibEventDispatcher::setStallLimit(std::chrono::milliseconds(100));
+    return postSelf(task);
 }
 
 Values postBatch(const Task &task)
@@ -224,6 +233,9 @@ Family eventFamily()
                     { { u"per turn of the loop"_s } }, postSelf };
     self.figures[0].bounds = { { 0.3, Bound::QtUnix } };
 
+    Workload watched { u"post-self/stalls"_s, u"event posted from its own handler, with reports of stalls"_s,
+                       { { u"per turn of the loop"_s } }, postSelfWithReports };
+
     Workload batch { u"post-batch"_s, u"1000 events posted at once"_s,
                      { { u"per event"_s } }, postBatch };
     batch.figures[0].bounds = { { 1.05, Bound::QtUnix } };
@@ -244,5 +256,5 @@ Family eventFamily()
     Workload nothing { u"process-events"_s, u"processEvents() with nothing to do"_s,
                        { { u"per call"_s } }, processEvents };
 
-    return { u"Events"_s, { self, batch, flood, pingPong, zero, nothing } };
+    return { u"Events"_s, { self, watched, batch, flood, pingPong, zero, nothing } };
 }

@@ -55,33 +55,36 @@ void tst_Statistics::countsWakeUps()
         isActivated = true;
     });
     settle();
-    Statistics before = statistics();
-    {
+
+    // On a busy machine, what ends a sleep may come before it.
+    const Statistics before = statistics();
+    for (int i = 0; i < 50 && statistics().wokenByDescriptor == before.wokenByDescriptor; ++i) {
+        isActivated = false;
         const WhenAboutToBlock write([&] {
             std::this_thread::sleep_for(20ms);
             channel.write();
         });
         QVERIFY(runUntil([&] { return isActivated; }));
     }
-    QVERIFY(statistics().sleeps > before.sleeps);
     QCOMPARE(statistics().wokenByDescriptor, before.wokenByDescriptor + 1);
 
-    bool isCalled = false;
-    before = statistics();
-    {
+    const auto wakeUps = statistics().wokenByWakeUp;
+    for (int i = 0; i < 50 && statistics().wokenByWakeUp == wakeUps; ++i) {
+        bool isCalled = false;
         const WhenAboutToBlock wake([&] {
             std::this_thread::sleep_for(20ms);
             post(this, [&] { isCalled = true; });
         });
         QVERIFY(runUntil([&] { return isCalled; }));
     }
-    QCOMPARE(statistics().wokenByWakeUp, before.wokenByWakeUp + 1);
+    QCOMPARE(statistics().wokenByWakeUp, wakeUps + 1);
+    QCOMPARE(statistics().wokenByDescriptor, before.wokenByDescriptor + 1);
 
-    before = statistics();
-    bool isDue = false;
-    QTimer::singleShot(20, Qt::PreciseTimer, this, [&] { isDue = true; });
-    QVERIFY(runUntil([&] { return isDue; }));
-    QVERIFY(statistics().wokenByTime > before.wokenByTime);
+    const auto timeouts = statistics().wokenByTime;
+    QTimer timer;
+    timer.start(20);
+    QVERIFY(runUntil([&] { return statistics().wokenByTime > timeouts; }));
+    QVERIFY(statistics().sleeps >= before.sleeps + 3);
 }
 
 void tst_Statistics::addsUpTimes()
@@ -89,7 +92,7 @@ void tst_Statistics::addsUpTimes()
     settle();
     const Statistics before = statistics();
     bool isDone = false;
-    QTimer::singleShot(50, Qt::PreciseTimer, this, [&] {
+    QTimer::singleShot(200, Qt::PreciseTimer, this, [&] {
         std::this_thread::sleep_for(30ms);
         g_idle_add(
             [](gpointer done) -> gboolean {

@@ -49,6 +49,7 @@ void Activity::Turn::begin()
     m_outerCount = activity.m_count;
     m_outerTurn = activity.m_turn;
     activity.push(Step::Awake);
+    activity.innermost().place = __builtin_frame_address(0);
     activity.m_turn = activity.m_count - 1;
 }
 

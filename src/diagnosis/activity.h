@@ -57,6 +57,7 @@ public:
         Step step = Step::Outside;
         bool isGLibs = false; ///< Somebody else runs it, and does not tell when it ends.
         int glibDepth = 0; ///< g_main_depth() around a GLib loop
+        const void *place = nullptr; ///< What a turn calls is below this address of the thread's stack.
         GSource *source = nullptr; ///< If a loop is nested in the callback of a source: that source.
         Handler handler;
     };
@@ -112,9 +113,12 @@ public:
     /// calls is below. What comes below later has overwritten the variable.
     void beginEvent(const QObject *receiver, const QEvent *event, const void *const *place)
     {
-        if (m_turn < 0 || m_loops[std::size_t(m_turn)].step != Step::Events)
+        if (m_turn < 0)
             return;
-        const Handler &handler = m_loops[std::size_t(m_turn)].handler;
+        const Loop &loop = m_loops[std::size_t(m_turn)];
+        if (loop.step != Step::Events || place >= loop.place) // on another stack, such as that of a coroutine
+            return;
+        const Handler &handler = loop.handler;
         if (handler.kind != Handler::Kind::None && place < handler.place
             && static_cast<const void *const *>(handler.place)[1] == handler.event)
             return; // sent by a handler, and a part of that

@@ -242,11 +242,12 @@ std::optional<StallWatcher::Finding> StallWatcher::look(Watch &watch, TimePoint 
             watch.isSettled = !loop; // a GLib loop of somebody else's is over, and nobody has told
             return std::nullopt;
         }
-        if (watch.source && loop->source.source != watch.source) {
-            begin(watch, state, loop->source.source, now, changed);
+        GSource *const source = loop->source.source;
+        if (source != watch.source && (watch.source || mayHaveChanged)) {
+            begin(watch, state, source, now, changed);
             return std::nullopt;
         }
-        watch.source = loop->source.source;
+        watch.source = source;
     }
     watch.processorTime = processorTime;
     if (!isDue)
