@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// What a dispatcher costs by being there: idle, in memory, made and destroyed.
+// What a dispatcher costs by being there: idle, in memory, made and destroyed, when a program starts.
 
 #include "measure.h"
 #include "nodispatcher.h"
@@ -17,6 +17,8 @@
 
 #include <features.h>
 #include <pthread.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__GLIBC__)
@@ -135,6 +137,28 @@ Values lifetime(const Task &task, const std::function<void(QThread *)> &install)
     });
 }
 
+/// A small program from its start to its end, by the launcher if the dispatcher is this one.
+Values startUp(const Task &task)
+{
+    qunsetenv("QT_NO_GLIB");
+    if (task.kind == Kind::QtUnix)
+        qputenv("QT_NO_GLIB", "1");
+    std::vector<const char *> command { LAUNCHER, STARTUP, nullptr };
+    if (task.kind != Kind::Ours)
+        command.erase(command.begin());
+    return perOperation(task, [&](qint64 count) -> Values {
+        const qint64 start = now();
+        for (qint64 i = 0; i < count; ++i) {
+            pid_t child = -1;
+            int status = -1;
+            const int error = posix_spawn(&child, command[0], nullptr, nullptr,
+                                          const_cast<char **>(command.data()), environ);
+            require(error == 0 && waitpid(child, &status, 0) == child && status == 0, "the program failed");
+        }
+        return { static_cast<double>(now() - start) };
+    });
+}
+
 }
 
 Family costFamily()
@@ -164,5 +188,9 @@ Family costFamily()
                        u"thread without dispatcher"_s };
     threads.needsThread = true;
 
-    return { u"Costs"_s, { idling, notifiers, timers, threads } };
+    Workload program { u"start-up"_s, u"small program, from its start to its end"_s,
+                       { { u"with the launcher"_s } }, startUp };
+    program.needsThread = true;
+
+    return { u"Costs"_s, { idling, notifiers, timers, threads, program } };
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// TCP echo: QTcpServer and QTcpSocket in the measured thread, clients on bare sockets in another.
+// TCP echo: QTcpServer and QTcpSocket in the measured thread, clients on bare sockets in another; and
+// downloads by QNetworkAccessManager from a server on bare sockets.
 
 #include "measure.h"
 
+#include <QtNetwork/QNetworkAccessManager>
+#include <QtNetwork/QNetworkReply>
 #include <QtNetwork/QTcpServer>
 #include <QtNetwork/QTcpSocket>
 
@@ -176,19 +179,29 @@ private:
     const int m_fd;
 };
 
-Values tcpEchoLimit(const Task &task)
+/// A bare socket that listens on a free port.
+class Listener : public Fd
 {
-    const Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    sockaddr_in address {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (bind(listener, reinterpret_cast<sockaddr *>(&address), length) < 0
-        || listen(listener, task.size + 1) < 0
-        || getsockname(listener, reinterpret_cast<sockaddr *>(&address), &length) < 0) {
-        throw Unavailable("cannot listen on the loopback address");
+public:
+    explicit Listener(int backlog) : Fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
+    {
+        sockaddr_in address {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof address;
+        if (bind(*this, reinterpret_cast<sockaddr *>(&address), length) < 0 || listen(*this, backlog) < 0
+            || getsockname(*this, reinterpret_cast<sockaddr *>(&address), &length) < 0) {
+            throw Unavailable("cannot listen on the loopback address");
+        }
+        port = ntohs(address.sin_port);
     }
 
+    quint16 port;
+};
+
+Values tcpEchoLimit(const Task &task)
+{
+    const Listener listener(task.size + 1);
     const Fd set(epoll_create1(EPOLL_CLOEXEC));
     const Fd end(eventfd(0, EFD_CLOEXEC));
     const auto add = [&set](int fd) {
@@ -200,7 +213,7 @@ Values tcpEchoLimit(const Task &task)
     add(listener);
     add(end);
     std::vector<std::unique_ptr<Fd>> connections;
-    return echo(task, ntohs(address.sin_port), [&](const std::function<void()> &client) {
+    return echo(task, listener.port, [&](const std::function<void()> &client) {
         std::thread other([&] {
             client();
             eventfd_write(end, 1);
@@ -233,12 +246,120 @@ Values tcpEchoLimit(const Task &task)
     });
 }
 
+constexpr qsizetype downloadSize = 64 * 1024;
+constexpr int downloadsAtOnce = 6; // So many connections has QNetworkAccessManager for a host.
+
+/// Sends the same content whatever is asked for, from a thread of its own.
+class HttpServer
+{
+public:
+    HttpServer() : m_thread([this] { run(); }) { }
+    ~HttpServer()
+    {
+        eventfd_write(m_end, 1);
+        m_thread.join();
+    }
+    HttpServer(const HttpServer &) = delete;
+    HttpServer &operator=(const HttpServer &) = delete;
+
+    quint16 port() const { return m_listener.port; }
+
+private:
+    void run()
+    {
+        const QByteArray response = "HTTP/1.1 200 OK\r\nContent-Length: " + QByteArray::number(downloadSize)
+            + "\r\n\r\n" + QByteArray(downloadSize, 'x');
+        const Fd set(epoll_create1(EPOLL_CLOEXEC));
+        const auto add = [&set](int fd) {
+            epoll_event event {};
+            event.events = EPOLLIN;
+            event.data.fd = fd;
+            epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+        };
+        add(m_listener);
+        add(m_end);
+        std::map<int, std::unique_ptr<Fd>> connections;
+        std::map<int, QByteArray> requests;
+        for (;;) {
+            epoll_event event;
+            if (epoll_wait(set, &event, 1, -1) < 1)
+                continue;
+            const int fd = event.data.fd;
+            if (fd == m_end)
+                return;
+            if (fd == m_listener) {
+                const int accepted = accept4(m_listener, nullptr, nullptr, SOCK_CLOEXEC);
+                connections[accepted] = std::make_unique<Fd>(accepted);
+                add(accepted);
+                continue;
+            }
+            std::array<char, 4096> buffer;
+            const ssize_t size = read(fd, buffer.data(), buffer.size());
+            if (size <= 0) {
+                requests.erase(fd);
+                connections.erase(fd);
+                continue;
+            }
+            QByteArray &request = requests[fd];
+            request.append(buffer.data(), size);
+            for (qsizetype end = request.indexOf("\r\n\r\n"); end >= 0; end = request.indexOf("\r\n\r\n")) {
+                request.remove(0, end + 4);
+                for (qsizetype sent = 0; sent < response.size();) {
+                    const ssize_t written = send(fd, response.constData() + sent,
+                                                 static_cast<size_t>(response.size() - sent), MSG_NOSIGNAL);
+                    if (written <= 0)
+                        break;
+                    sent += written;
+                }
+            }
+        }
+    }
+
+    const Listener m_listener { downloadsAtOnce };
+    const Fd m_end { eventfd(0, EFD_CLOEXEC) };
+    std::thread m_thread;
+};
+
+Values downloads(const Task &task)
+{
+    const HttpServer server;
+    const QNetworkRequest request(QUrl(u"http://127.0.0.1:%1/"_s.arg(server.port())));
+    QNetworkAccessManager manager;
+    Loop loop(task);
+    return perOperation(task, [&](qint64 count) -> Values {
+        qint64 started = 0;
+        qint64 finished = 0;
+        qint64 received = 0;
+        std::function<void()> startNext = [&] {
+            ++started;
+            QNetworkReply *const reply = manager.get(request);
+            QObject::connect(reply, &QNetworkReply::readyRead, [&, reply] { received += reply->readAll().size(); });
+            QObject::connect(reply, &QNetworkReply::finished, [&, reply] {
+                reply->deleteLater();
+                if (started < count)
+                    startNext();
+                if (++finished == count)
+                    loop.quit();
+            });
+        };
+        const Usage before = usageOfThread();
+        const qint64 start = now();
+        while (started < std::min<qint64>(count, downloadsAtOnce))
+            startNext();
+        loop.run();
+        const double elapsed = static_cast<double>(now() - start);
+        const Usage used = usageOfThread() - before;
+        require(received == count * downloadSize, "a download was incomplete");
+        return { elapsed, used.cpu };
+    });
+}
+
 }
 
 Family networkFamily()
 {
-    Family family { u"TCP echo of 64 bytes through QTcpServer"_s, {} };
-    for (const int size : { 1, 100, 1000 }) {
+    Family family { u"Network: echo of 64 bytes through QTcpServer, downloads"_s, {} };
+    for (const int size : { 1, 10, 100, 1000 }) {
         Workload workload { u"tcp-echo/%1"_s.arg(size),
                             size == 1 ? u"TCP echo, 1 connection"_s
                                       : u"TCP echo, %1 connections"_s.arg(size),
@@ -249,5 +370,9 @@ Family networkFamily()
         workload.seconds = 0.5;
         family.workloads.append(workload);
     }
+    Workload manager { u"downloads"_s, u"QNetworkAccessManager, 64 KiB, 6 at a time"_s,
+                       { { u"per download"_s }, { u"thread's CPU per download"_s } }, downloads };
+    manager.seconds = 0.5;
+    family.workloads.append(manager);
     return family;
 }

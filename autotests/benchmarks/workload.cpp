@@ -56,6 +56,9 @@ QList<Family> families()
 #if defined(HAVE_NETWORK)
         networkFamily(),
 #endif
+#if defined(HAVE_DBUS)
+        dbusFamily(),
+#endif
 #if defined(HAVE_GSTREAMER)
         streamFamily(),
 #endif
@@ -64,6 +67,9 @@ QList<Family> families()
     const Family guests = guestFamily(all);
 #if defined(HAVE_WINDOWS)
     all.append(windowFamily(all));
+#endif
+#if defined(HAVE_QUICK)
+    all.append(quickFamily());
 #endif
     all.append(guests);
     return all;

@@ -81,6 +81,8 @@ Family timerFamily();
 Family glibFamily();
 Family delayFamily();
 Family networkFamily();
+Family dbusFamily();
+Family quickFamily();
 Family streamFamily();
 Family costFamily();
 

@@ -76,6 +76,23 @@ void expectInvalidSocketWarning(int fd, Type type)
 /// In so many turns, idle descriptors are moved to where they cost nothing.
 constexpr int ManyTurns = 100;
 
+/// Notifiers that are never activated: enough of them for idle descriptors to be moved to an epoll set.
+class IdleNotifiers
+{
+public:
+    IdleNotifiers()
+    {
+        for (int i = 0; i < 10; ++i) {
+            m_channels.push_back(std::make_unique<Channel>());
+            m_notifiers.push_back(std::make_unique<QSocketNotifier>(m_channels.back()->reader, QSocketNotifier::Read));
+        }
+    }
+
+private:
+    std::vector<std::unique_ptr<Channel>> m_channels;
+    std::vector<std::unique_ptr<QSocketNotifier>> m_notifiers;
+};
+
 /// A number that no open descriptor has.
 int closedNumber()
 {
@@ -306,6 +323,7 @@ void tst_NotifierErrors::usableAgainAfterAnInvalidDescriptor()
 
 void tst_NotifierErrors::closedWhileNotifiersAreExcluded()
 {
+    const IdleNotifiers idle;
     Channel channel;
     Channel other;
     QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
@@ -388,6 +406,7 @@ void tst_NotifierErrors::setsNestedTooDeepForEpoll()
 {
 #ifdef Q_OS_LINUX
     QTest::failOnWarning(QRegularExpression(QStringLiteral(".*")));
+    const IdleNotifiers idle;
     Channel channel;
     std::vector<std::unique_ptr<FileDescriptor>> sets;
     int inner = channel.reader;
@@ -442,6 +461,7 @@ void tst_NotifierErrors::additionsFailWhileNotifiersAreIdle()
 /// An epoll set is shared with the child, which has to leave it alone.
 void tst_NotifierErrors::forkedChildInALoopOfGLib()
 {
+    const IdleNotifiers idle;
     std::vector<std::unique_ptr<Channel>> channels;
     std::vector<std::unique_ptr<QSocketNotifier>> readers;
     for (int i = 0; i < 5; ++i) {

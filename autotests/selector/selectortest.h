@@ -16,6 +16,7 @@
 #include <map>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -120,6 +121,25 @@ inline char *toString(const Ready &ready)
     return qstrdup(qPrintable(QDebug::toString(ready)));
 }
 }
+
+/// Descriptors that are never ready: enough of them for idle descriptors to be moved to an epoll set.
+class IdleDescriptors
+{
+public:
+    static constexpr std::size_t Count = 10;
+
+    explicit IdleDescriptors(GLibSelector &selector)
+    {
+        for (std::size_t i = 0; i < Count; ++i) {
+            m_channels.push_back(Channel::socketPair());
+            if (selector.add(m_channels.back().here, GLibSelector::Read))
+                qFatal("a descriptor cannot be added");
+        }
+    }
+
+private:
+    std::vector<Channel> m_channels;
+};
 
 /// Processor time that this thread has used.
 inline Duration processorTime()

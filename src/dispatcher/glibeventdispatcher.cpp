@@ -52,7 +52,7 @@ bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)
 
 void GLibEventDispatcher::registerSocketNotifier(QSocketNotifier *notifier)
 {
-    if (notifier->thread() != thread() || thread() != QThread::currentThread()) {
+    if (d->isForeign(notifier)) {
         qWarning("GLibEventDispatcher: socket notifier %p (socket %lld) cannot be enabled from another "
                  "thread; it stays disabled",
                  static_cast<void *>(notifier), static_cast<long long>(notifier->socket()));
@@ -64,7 +64,7 @@ void GLibEventDispatcher::registerSocketNotifier(QSocketNotifier *notifier)
 
 void GLibEventDispatcher::unregisterSocketNotifier(QSocketNotifier *notifier)
 {
-    if (notifier->thread() != thread() || thread() != QThread::currentThread()) {
+    if (d->isForeign(notifier)) {
         qWarning("GLibEventDispatcher: socket notifier %p (socket %lld) cannot be disabled from another "
                  "thread; it stays enabled",
                  static_cast<void *>(notifier), static_cast<long long>(notifier->socket()));

@@ -308,10 +308,16 @@ int GLibEventDispatcherPrivate::activateTimers(TimerQueue::TimePoint now)
     return activated;
 }
 
-bool GLibEventDispatcherPrivate::isForeign(const char *function, const QObject *object) const
+bool GLibEventDispatcherPrivate::isForeign(const QObject *object) const
 {
     const QThread *const here = QThread::currentThread();
-    if (q->thread() == here && (!object || object->thread() == here))
+    return object->thread() != here || (object != q && q->thread() != here);
+}
+
+/// Warns if a function for timers must not be called in this thread.
+bool GLibEventDispatcherPrivate::isForeign(const char *function, const QObject *object) const
+{
+    if (!isForeign(object ? object : q))
         return false;
     qWarning("GLibEventDispatcher::%s: object %p: timers cannot be started or stopped from another "
              "thread; nothing is done",

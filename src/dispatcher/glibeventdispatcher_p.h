@@ -31,6 +31,8 @@ public:
     bool processEvents(Flags flags);
     void setPriority(int priority);
     void reportOwnership();
+    /// Whether the running thread is not that of both the dispatcher and @p object.
+    bool isForeign(const QObject *object) const;
 
     void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);
     bool removeTimer(int id);
@@ -67,13 +69,13 @@ private:
     void aboutToBlock() override;
     void awake() override;
 
+    bool isForeign(const char *function, const QObject *object) const;
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
     std::optional<Turn> wait(Flags flags, bool wasWoken);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
-    bool isForeign(const char *function, const QObject *object) const;
     void reportFailure(const std::error_code &error);
 
     const QThread *const createdIn;

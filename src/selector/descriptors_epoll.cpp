@@ -13,6 +13,8 @@ namespace {
 
 /// A look costs a polled descriptor some 40 ns, and moving it to the epoll set about this many times that.
 constexpr std::uint32_t LooksBeforeMove = 32;
+/// Polling a set costs about as much as polling so many idle descriptors.
+constexpr std::size_t FewestInSet = 8;
 /// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is
 /// ready. So poll is cheaper for one that is ready in every second look.
 constexpr std::uint32_t LongestRest = 2; // looks from one readiness to the next
@@ -211,6 +213,8 @@ void Descriptors::moveIdleOnes()
         if (idle.type != FileType::Other && m_look - idle.lastReady >= LooksBeforeMove)
             m_idle.push_back(polled.fd);
     }
+    if (m_armedCount == 0 && m_idle.size() < FewestInSet)
+        return;
     for (const int fd : m_idle)
         moveToSet(fd, watch(fd));
 }

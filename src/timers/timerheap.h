@@ -10,9 +10,6 @@
 /**
  * A priority queue of timers, by the time that @p Time returns: a heap with four children per node.
  * Each timer stores its position in its member @p Position, so that any timer can be removed.
- *
- * New timers are appended behind the heap and become part of it when first() is called. A timer
- * that is started and stopped between two waits, as a timeout often is, is never sorted.
  */
 template <TimerData::TimePoint (TimerData::*Time)() const, TimerData::Index TimerData::*Position>
 class TimerHeap {
@@ -29,30 +26,20 @@ public:
         if (m_items.size() == m_items.capacity())
             m_items.reserve(m_items.size() + m_items.size() / 8 + 16);
         m_items.push_back(timer);
-        put(m_items.size() - 1, timer);
+        siftUp(m_items.size() - 1, timer);
     }
 
     void remove(Index timer)
     {
-        std::size_t hole = m_timers[timer].*Position;
-        if (hole < m_heapSize) {
-            --m_heapSize;
-            if (hole < m_heapSize)
-                fill(hole, m_items[m_heapSize]);
-            hole = m_heapSize;
-        }
-        if (hole + 1 < m_items.size())
-            put(hole, m_items.back());
+        const std::size_t hole = m_timers[timer].*Position;
+        const Index last = m_items.back();
         m_items.pop_back();
+        if (hole < m_items.size())
+            fill(hole, last);
     }
 
     /// The timer with the earliest time, or TimerData::None.
-    Index first()
-    {
-        for (; m_heapSize < m_items.size(); ++m_heapSize)
-            siftUp(m_heapSize, m_items[m_heapSize]);
-        return m_items.empty() ? TimerData::None : m_items.front();
-    }
+    Index first() const { return m_items.empty() ? TimerData::None : m_items.front(); }
 
 private:
     static constexpr std::size_t Children = 4;
@@ -89,9 +76,9 @@ private:
         const TimerData::TimePoint timersTime = time(timer);
         for (;;) {
             std::size_t child = Children * hole + 1;
-            if (child >= m_heapSize)
+            if (child >= m_items.size())
                 break;
-            const std::size_t end = std::min(child + Children, m_heapSize);
+            const std::size_t end = std::min(child + Children, m_items.size());
             std::size_t earliest = child;
             TimerData::TimePoint earliestTime = time(m_items[child]);
             while (++child < end) {
@@ -108,8 +95,7 @@ private:
     }
 
     TimerPool &m_timers;
-    std::vector<Index> m_items; // the heap, then what was added since
-    std::size_t m_heapSize = 0;
+    std::vector<Index> m_items;
 };
 
 #endif

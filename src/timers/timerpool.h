@@ -18,7 +18,7 @@ struct TimerData {
     static constexpr std::uint64_t LastSerial = (std::uint64_t(1) << 56) - 1;
 
     enum class Accuracy : std::uint8_t { Precise, Coarse, VeryCoarse };
-    enum class State : std::uint8_t { Free, Waiting, Zero, Collected, Firing };
+    enum class State : std::uint8_t { Free, Unsorted, Waiting, Zero, Collected, Firing };
 
     TimePoint windowBegin() const { return due - Duration(tolerance); }
     TimePoint windowEnd() const { return due + Duration(tolerance); }
@@ -33,8 +33,7 @@ struct TimerData {
     int id;
     Index previousOfOwner;
     Index nextOfOwner;
-    Index position; // in a heap or in the list of zero timers; the next free timer, if this one is
-                    // free
+    Index position; // in a heap or a list; the next free timer, if this one is free
     Index endPosition; // in the heap of window ends
 };
 

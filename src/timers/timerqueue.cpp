@@ -16,6 +16,9 @@ constexpr TimerQueue::Duration ShortestCoarseInterval = 20ms;
 /// means never.
 constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTolerance - 1ns;
 
+/// Of the list of unsorted timers, once it is empty: more are started at a time so rarely that memory matters more.
+constexpr std::size_t MostKept = 64;
+
 TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Duration interval)
 {
     switch (accuracy) {
@@ -57,25 +60,18 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
 void TimerQueue::schedule(Index index)
 {
     TimerData &timer = m_timers[index];
-    if (timer.interval == Duration::zero()) {
-        timer.state = State::Zero;
-        timer.position = Index(m_zero.size());
-        m_zero.push_back(index);
-        return;
-    }
-    timer.state = State::Waiting;
-    if (timer.tolerance == 0) {
-        m_punctual.add(index);
-    } else {
-        m_begins.add(index);
-        m_ends.add(index);
-    }
+    const bool isZero = timer.interval == Duration::zero();
+    timer.state = isZero ? State::Zero : State::Unsorted;
+    append(isZero ? m_zero : m_unsorted, index);
 }
 
 void TimerQueue::unschedule(Index index)
 {
     const TimerData &timer = m_timers[index];
     switch (timer.state) {
+    case State::Unsorted:
+        remove(m_unsorted, index);
+        break;
     case State::Waiting:
         if (timer.tolerance == 0) {
             m_punctual.remove(index);
@@ -85,9 +81,7 @@ void TimerQueue::unschedule(Index index)
         }
         break;
     case State::Zero:
-        m_timers[m_zero.back()].position = timer.position;
-        m_zero[timer.position] = m_zero.back();
-        m_zero.pop_back();
+        remove(m_zero, index);
         break;
     case State::Collected:
         --m_left;
@@ -96,6 +90,36 @@ void TimerQueue::unschedule(Index index)
     case State::Free:
         break;
     }
+}
+
+void TimerQueue::append(std::vector<Index> &list, Index index)
+{
+    m_timers[index].position = Index(list.size());
+    list.push_back(index);
+}
+
+void TimerQueue::remove(std::vector<Index> &list, Index index)
+{
+    const Index position = m_timers[index].position;
+    m_timers[list.back()].position = position;
+    list[position] = list.back();
+    list.pop_back();
+}
+
+void TimerQueue::sort()
+{
+    for (const Index index : m_unsorted) {
+        m_timers[index].state = State::Waiting;
+        if (m_timers[index].tolerance == 0) {
+            m_punctual.add(index);
+        } else {
+            m_begins.add(index);
+            m_ends.add(index);
+        }
+    }
+    m_unsorted.clear();
+    if (m_unsorted.capacity() > MostKept)
+        m_unsorted.shrink_to_fit();
 }
 
 void TimerQueue::release(Index index)
@@ -148,6 +172,7 @@ std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime()
 {
     if (m_left > 0)
         return m_now;
+    sort();
     TimePoint earliest = TimePoint::max();
     for (const Index index : { m_punctual.first(), m_ends.first() }) {
         if (index != TimerData::None)
@@ -174,6 +199,7 @@ void TimerQueue::collect(Index index)
 void TimerQueue::collect(TimePoint now)
 {
     m_now = now;
+    sort();
     // If each round ends by an exception, take() never comes to the end and cleans up.
     m_collected.erase(
         std::remove_if(m_collected.begin(), m_collected.end(),

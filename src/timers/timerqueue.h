@@ -94,6 +94,9 @@ private:
 
     void schedule(Index index);
     void unschedule(Index index);
+    void append(std::vector<Index> &list, Index index);
+    void remove(std::vector<Index> &list, Index index);
+    void sort();
     void release(Index index);
     void collect(Index index);
     bool isValid(const Collected &collected) const;
@@ -105,9 +108,10 @@ private:
 
     using BeginHeap = TimerHeap<&TimerData::windowBegin, &TimerData::position>;
     using EndHeap = TimerHeap<&TimerData::windowEnd, &TimerData::endPosition>;
-    BeginHeap m_punctual{
-        m_timers
-    }; // timers without tolerance, whose windows begin and end at once
+    /// Started since the last wait. A timer that is stopped before the next one, as a timeout often is, is
+    /// never sorted.
+    std::vector<Index> m_unsorted;
+    BeginHeap m_punctual{ m_timers }; // timers without tolerance, whose windows begin and end at once
     BeginHeap m_begins{ m_timers }; // all other timers but the zero timers
     EndHeap m_ends{ m_timers }; // the same timers as in m_begins
     std::vector<Index> m_zero;

@@ -60,6 +60,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t FewestSlots = 64; // so that a few timers rarely share a place
+
     static std::uint64_t key(int id) { return std::uint64_t(unsigned(id)); }
     std::size_t next(std::size_t slot) const { return (slot + 1) & (m_slots.size() - 1); }
 
@@ -74,7 +76,7 @@ private:
 
     void grow()
     {
-        std::vector<Index> old(m_slots.empty() ? 16 : 2 * m_slots.size(), TimerData::None);
+        std::vector<Index> old(m_slots.empty() ? FewestSlots : 2 * m_slots.size(), TimerData::None);
         old.swap(m_slots);
         for (const Index timer : old) {
             if (timer != TimerData::None)
