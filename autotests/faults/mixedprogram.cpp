@@ -36,8 +36,9 @@ constexpr int QuietTime = 60; // ms
 /// Two dispatchers poll, with a signal in each millisecond; and look now and then whether closed descriptors are in the set. A
 /// busy loop makes ten thousands.
 constexpr int MostCallsInQuietTime = 400;
-/// More turns than it takes until an idle descriptor is in the epoll set.
+/// More turns than it takes until idle descriptors are in the epoll set, if they are not too few.
 constexpr int ManyTurns = 70;
+constexpr int IdleDescriptors = 6;
 
 /// Calls @p function in the thread of @p object.
 template<typename Function>
@@ -67,6 +68,8 @@ public:
     {
         if (::grantpt(m_terminal) != 0 || ::unlockpt(m_terminal) != 0)
             qFatal("terminal: %s", std::strerror(errno));
+        for (int i = 0; i < IdleDescriptors; ++i)
+            m_idle.push_back(m_silent.here->duplicate());
         m_terminalUser.emplace(::open(::ptsname(m_terminal), O_RDWR | O_NOCTTY | O_CLOEXEC));
     }
 
@@ -113,6 +116,8 @@ private:
     const Channel m_late;
     const Channel m_glibs;
     const Channel m_workers;
+    const Channel m_silent;
+    std::vector<FileDescriptor> m_idle;
     const FileDescriptor m_terminal{::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
     std::optional<FileDescriptor> m_terminalUser;
     const FileDescriptor m_event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -189,6 +194,8 @@ void Program::addNotifiers()
     notify(m_terminal, Kind::Terminal);
     notify(m_event, Kind::EventFd, sizeof(std::uint64_t));
     notify(*m_late.there, Kind::Writable, 0, QSocketNotifier::Write);
+    for (const FileDescriptor &fd : m_idle)
+        m_notifiers.push_back(std::make_unique<QSocketNotifier>(fd, QSocketNotifier::Read));
 }
 
 void Program::addTimers()
@@ -348,15 +355,6 @@ void Program::removeAll()
     }
 }
 
-}
-
-const char *MixedProgram::name(Step step)
-{
-    static constexpr const char *Names[]
-        = {"before the dispatcher", "with a dispatcher", "with an application", "with notifiers", "after some turns",
-           "in a timer's handler", "in a callback of GLib"};
-    static_assert(sizeof Names / sizeof *Names == StepCount);
-    return Names[int(step)];
 }
 
 int MixedProgram::run(const Options &options)

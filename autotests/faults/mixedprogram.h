@@ -26,7 +26,6 @@ enum class Step {
     InGLibCallback,
 };
 constexpr int StepCount = int(Step::InGLibCallback) + 1;
-const char *name(Step step);
 
 struct Options
 {
