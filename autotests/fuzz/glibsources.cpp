@@ -28,7 +28,7 @@ void Player::performGLib(const Operation &operation)
         source->source = g_idle_source_new();
     } else if (operation.kind == Kind::AddTimeout) {
         source->interval = operation.option * Unit;
-        source->due = VirtualTime::now() + source->interval;
+        source->earliest = source->due = VirtualTime::now() + source->interval;
         source->source = g_timeout_source_new(guint(source->interval / 1ms));
     } else {
         source->channel = m_channels[std::size_t(operation.option)].get();
@@ -58,9 +58,9 @@ bool Player::onSource(Source &source)
     note("source %d", source.number);
     if (source.isRemoved)
         Log::wrong("source %d is called after its removal", source.number);
-    if (source.due - VirtualTime::Tolerance > VirtualTime::now())
+    if (source.earliest - VirtualTime::Tolerance > VirtualTime::now())
         Log::wrong("source %d is called early", source.number);
-    source.due = VirtualTime::now() + source.interval;
+    source.earliest = source.due = VirtualTime::now() + source.interval;
     if (source.channel)
         source.channel->drain();
     if (--source.calls <= 0 || (source.channel && source.channel->isHungUp()))
@@ -71,7 +71,8 @@ bool Player::onSource(Source &source)
     if (frame)
         ++frame->callbacks;
     run(source.handler);
-    source.due = VirtualTime::now() + source.interval; // GLib counts from the end of the call
+    // GLib counts from its latest poll, which is the one before the call unless a loop in it has polled.
+    source.due = VirtualTime::now() + source.interval;
     if (frame)
         --frame->callbacks;
     --source.runs;

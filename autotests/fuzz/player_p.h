@@ -74,7 +74,8 @@ struct Player::Source
     int calls; // left
     Channel *channel = nullptr;
     VirtualTime::TimePoint interval{};
-    VirtualTime::TimePoint due{};
+    VirtualTime::TimePoint earliest{};
+    VirtualTime::TimePoint due{}; // at the latest
     GSource *source = nullptr;
     bool isRemoved = false;
     int runs = 0; // of its callback, now; GLib does not call it again meanwhile

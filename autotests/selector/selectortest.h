@@ -158,18 +158,23 @@ inline QString disturbance(GLibSelector &selector)
 {
     constexpr auto Wait = 50ms;
     constexpr auto MostProcessorTime = 8ms;
-    const auto usedBefore = processorTime();
-    const auto start = Clock::now();
-    const Ready ready = select(selector, Wait);
-    const auto elapsed = Clock::now() - start;
-    const auto used = processorTime() - usedBefore;
-    if (!ready.empty())
-        return u"ready: "_s + QDebug::toString(ready);
-    if (elapsed < Wait)
-        return u"returned after %1 ns"_s.arg(elapsed.count());
-    if (used > MostProcessorTime)
-        return u"used %1 ns of processor time"_s.arg(used.count());
-    return {};
+    // A virtual machine that has to wait for the real one is charged for it now and then.
+    constexpr int Attempts = 3;
+    Duration used{};
+    for (int attempt = 0; attempt < Attempts; ++attempt) {
+        const auto usedBefore = processorTime();
+        const auto start = Clock::now();
+        const Ready ready = select(selector, Wait);
+        const auto elapsed = Clock::now() - start;
+        used = processorTime() - usedBefore;
+        if (!ready.empty())
+            return u"ready: "_s + QDebug::toString(ready);
+        if (elapsed < Wait)
+            return u"returned after %1 ns"_s.arg(elapsed.count());
+        if (used <= MostProcessorTime)
+            return {};
+    }
+    return u"used %1 ns of processor time"_s.arg(used.count());
 }
 
 /// A thread that is joined at the end of its scope.

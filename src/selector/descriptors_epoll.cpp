@@ -11,8 +11,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A look costs a polled descriptor some 40 ns, and moving it to the epoll set about this many times that.
+/// Looks before an idle descriptor is moved to the epoll set. A look costs a polled descriptor some 40 ns, and moving it
+/// about this many times that.
 constexpr std::uint32_t LooksBeforeMove = 32;
+/// With more that are polled, a look takes so much longer, also because they do not fit into the caches, that fewer
+/// looks pay for the move: down to this many.
+constexpr std::size_t FewPolled = 64;
+constexpr std::uint32_t FewestLooksBeforeMove = 4;
 /// Polling a set costs about as much as polling so many idle descriptors.
 constexpr std::size_t FewestInSet = 8;
 /// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is
@@ -25,8 +30,8 @@ constexpr std::uint32_t LooksAfterFailure = 256;
 /// How many descriptors one checkSet() asks for: some 20 us of system calls.
 constexpr std::size_t CheckStep = 64;
 /// The time between two steps, on average; after a time without them, so many may come at once.
-constexpr auto CheckInterval = 2ms;
-constexpr int CheckBurst = 64;
+constexpr auto CheckInterval = 8ms;
+constexpr int CheckBurst = 16;
 /// How long a wait may last that comes sooner, or has more to ask for. Few waits last so long. A short limit would
 /// cost each of them a timer interrupt.
 constexpr auto LongestUncheckedWait = 50ms;
@@ -201,16 +206,18 @@ void Descriptors::verify(std::size_t first)
 
 void Descriptors::moveIdleOnes()
 {
-    if (!m_usesEpoll || m_look % LooksBeforeMove != 0 || m_polled.count() == 0
+    if (!m_usesEpoll || m_look % FewestLooksBeforeMove != 0 || m_polled.count() == 0
         || std::int32_t(m_look - m_nextMove) < 0)
         return;
     m_nextMove = m_look;
+    const auto looks = std::max(FewestLooksBeforeMove,
+                                std::uint32_t(LooksBeforeMove * FewPolled / std::max(m_polled.count(), FewPolled)));
     m_idle.clear();
     for (const GPollFD &polled : m_polled.fds()) {
         if (polled.fd < 0 || polled.fd == m_set.fd())
             continue;
         const Watch &idle = watch(polled.fd);
-        if (idle.type != FileType::Other && m_look - idle.lastReady >= LooksBeforeMove)
+        if (idle.type != FileType::Other && m_look - idle.lastReady >= looks)
             m_idle.push_back(polled.fd);
     }
     if (m_armedCount == 0 && m_idle.size() < FewestInSet)
