@@ -229,7 +229,7 @@ int performFaults(Function function, Loop loop)
     }
     const int status = perform(runs);
     std::printf("a call has failed in %d runs\n", failed);
-    return status == 0 && failed > int(runs.size()) / 2 ? 0 : 1;
+    return status == 0 && failed > 0 ? 0 : 1;
 }
 
 /// Leaves so many descriptors free.

@@ -154,8 +154,10 @@ EXPORTED int ppoll(pollfd *fds, nfds_t count, const timespec *timeout, const sig
     ++pollCount;
     if (pollError)
         return failure(pollError);
-    return fails(Function::PPoll, CALLER) ? pollInVain(fds, count, timeout)
-                                          : pollNow(fds, count, timeout, signals);
+    // Newer versions of GLib call this one.
+    return fails(Function::PPoll, CALLER) || fails(Function::Poll, CALLER)
+        ? pollInVain(fds, count, timeout)
+        : pollNow(fds, count, timeout, signals);
 }
 
 /// GLib's, too.
