@@ -229,7 +229,8 @@ int performFaults(Function function, Loop loop)
     }
     const int status = perform(runs);
     std::printf("a call has failed in %d runs\n", failed);
-    return status == 0 && failed > 0 ? 0 : 1;
+    // Without epoll, a file's type is only asked for when a result was left, as on a busy machine.
+    return status == 0 && (failed > 0 || !usesEpoll()) ? 0 : 1;
 }
 
 /// Leaves so many descriptors free.
