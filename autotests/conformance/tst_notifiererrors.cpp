@@ -504,7 +504,7 @@ void tst_NotifierErrors::secondOfTheSameTypeReplacesTheFirst()
             return;
         const QString text =
             QStringLiteral("Multiple socket notifiers for same socket %1 and type Read");
-        QTest::ignoreMessage(QtWarningMsg, QRegularExpression(text.arg(channel.reader)));
+        QTest::ignoreMessage(QtWarningMsg, QRegularExpression(text.arg(int(channel.reader))));
     };
     expectWarning();
     QSocketNotifier second(channel.reader, QSocketNotifier::Read);

@@ -184,7 +184,9 @@ bool tst_Package::buildConsumer(const QString &folder, const QStringList &option
 void tst_Package::findPackage()
 {
     const QString folder = m_top.filePath(QStringLiteral("find-package"));
-    QVERIFY(buildConsumer(folder, { QStringLiteral("-DCOMPONENTS=Autoload") }, m_home));
+    const QStringList options{ QStringLiteral("-DCOMPONENTS=Autoload"),
+                               QStringLiteral("-DCMAKE_CXX_FLAGS=-fno-exceptions") };
+    QVERIFY(buildConsumer(folder, options, m_home));
     QCOMPARE(answer(folder + QStringLiteral("/consumer"), {}), QByteArray("glib\n"));
     QCOMPARE(answer(folder + QStringLiteral("/autoloaded"), {}),
              QByteArray("GLibEventDispatcher\n"));
@@ -207,7 +209,8 @@ void tst_Package::partOfAProject_data()
     QTest::newRow("static") << false;
 }
 
-/// The project's programs run where they are built, and where they are installed.
+/// The project's programs run where they are built, and where they are installed. One of the builds compiles the library as one
+/// file.
 void tst_Package::partOfAProject()
 {
     QFETCH(bool, isShared);
@@ -215,8 +218,12 @@ void tst_Package::partOfAProject()
     const QString prefix = folder + QStringLiteral("-installed");
     QStringList options{ QStringLiteral("-DGLIBEVENTDISPATCHER_FOLDER=" SOURCE_FOLDER),
                          QStringLiteral("-DGLIBEVENTDISPATCHER_WINDOWSYSTEM=OFF") };
-    if (!isShared)
-        options += QStringLiteral("-DBUILD_SHARED_LIBS=OFF");
+    if (!isShared) {
+        options += { QStringLiteral("-DBUILD_SHARED_LIBS=OFF"),
+                     QStringLiteral("-DCMAKE_UNITY_BUILD=ON"),
+                     QStringLiteral("-DCMAKE_UNITY_BUILD_BATCH_SIZE=0"),
+                     QStringLiteral("-DGLIBEVENTDISPATCHER_WERROR=ON") };
+    }
     QVERIFY(buildConsumer(folder, options));
     QVERIFY(
         answer(CMake, { QStringLiteral("--install"), folder, QStringLiteral("--prefix"), prefix })

@@ -35,6 +35,51 @@ public:
     FailingPolls &operator=(const FailingPolls &) = delete;
 };
 
+/// What the library calls. g_poll() calls poll() for it, so that one is GLib's, whoever needs it.
+enum class Function {
+    EpollCreate,
+    EpollControl,
+    EpollWait,
+    PPoll,
+    Poll,
+    EventFd,
+    Read,
+    Write,
+    Control,
+    Status,
+    IsTerminal,
+    ReadLink,
+    Close,
+    New, ///< C++'s, which throws.
+};
+constexpr int FunctionCount = int(Function::New) + 1;
+
+/// Its name in C.
+const char *name(Function function);
+
+/**
+ * The @p call th call of a function by the library fails, counted from 1, and all that follow if it is for good.
+ *
+ * What the kernel would never do is not done: a wake-up's descriptor that reads or writes EAGAIN has been read or written
+ * by somebody else; EINTR for good is a signal in each millisecond; a descriptor that could not be closed is closed,
+ * unless the error is EBADF.
+ */
+struct Fault
+{
+    Function function;
+    int call;
+    int error;
+    bool isForGood;
+};
+
+/// For the rest of the process. To be called before it has threads.
+void fail(const Fault &fault);
+
+/// So many times has the library called it, or all of the functions; and so many of the calls have failed by fail().
+int calls(Function function);
+int calls();
+int failures();
+
 }
 
 #endif

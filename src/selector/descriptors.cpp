@@ -44,8 +44,8 @@ std::error_code Descriptors::watch(int fd, Events events)
     watch.wanted = std::uint8_t(events);
     watch.ready = std::uint8_t(watch.ready & events);
     if (!watch.isPending) {
-        watch.isPending = true;
         m_pending.push_back(fd);
+        watch.isPending = true;
     }
     return {};
 }

@@ -139,7 +139,9 @@ void Descriptors::fetchFromSet()
 {
     m_setIsReady = false;
     const int error = m_set.wait(m_armedCount);
-    if (error != 0 && error != EINTR)
+    if (error == EINTR)
+        closeSet();
+    else if (error != 0)
         forgetSet();
     for (const EpollSet::Report &report : m_set.reports()) {
         Watch &reported = watch(report.fd);

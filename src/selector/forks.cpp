@@ -7,13 +7,13 @@
 #include <pthread.h>
 
 namespace {
-std::atomic<unsigned> count{0};
+std::atomic<unsigned> forks{0};
 }
 
 unsigned forkCount()
 {
     // getpid() would be a system call in every turn of the loop.
     [[maybe_unused]] static const int registered = pthread_atfork(
-        nullptr, nullptr, [] { count.fetch_add(1, std::memory_order_relaxed); });
-    return count.load(std::memory_order_relaxed);
+        nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+    return forks.load(std::memory_order_relaxed);
 }

@@ -9,7 +9,7 @@
 namespace {
 
 /// @p callbacks: how many of the loop's callbacks are running.
-void enter(Activity *activity, Activity::Step step, int callbacks = 0)
+void enterGLibLoop(Activity *activity, Activity::Step step, int callbacks = 0)
 {
     if (activity)
         activity->enterGLibLoop(step, g_main_depth() - callbacks);
@@ -40,7 +40,7 @@ bool GLibDriver::prepare(int *timeout)
         return false;
     }
     m_drives = true;
-    enter(m_selector->activity(), Activity::Step::Awake);
+    enterGLibLoop(m_selector->activity(), Activity::Step::Awake);
     m_loop->awake();
 
     WakeUp &wakeUp = m_selector->wakeUp();
@@ -48,11 +48,11 @@ bool GLibDriver::prepare(int *timeout)
     const GLibSelectorPrivate::TimePoint now = GLibSelectorPrivate::Clock::now();
     EventLoop::Demand demand = m_loop->demand();
     if (!demand.hasIdleWork && !m_selector->hasWork(demand, now)) {
-        enter(m_selector->activity(), Activity::Step::AboutToBlock);
+        enterGLibLoop(m_selector->activity(), Activity::Step::AboutToBlock);
         m_loop->aboutToBlock();
         demand = m_loop->demand();
     }
-    enter(m_selector->activity(), Activity::Step::Asleep);
+    enterGLibLoop(m_selector->activity(), Activity::Step::Asleep);
 
     Descriptors &descriptors = m_selector->descriptors();
     auto limit = Descriptors::Duration::max();
@@ -66,7 +66,7 @@ bool GLibDriver::prepare(int *timeout)
     }
     m_work.setPollFds(m_pollFds);
     if (m_selector->hasWork(demand, now)) {
-        enter(m_selector->activity(), Activity::Step::GLibSources); // GLib does not ask again before it dispatches
+        enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources); // GLib does not ask again before it dispatches
         return true;
     }
     if (demand.deadline != EventLoop::Never)
@@ -81,7 +81,7 @@ bool GLibDriver::check()
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
         return false;
     endPolling();
-    enter(m_selector->activity(), Activity::Step::GLibSources);
+    enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
     takePolled();
     return m_selector->hasWork(m_loop->demand(), GLibSelectorPrivate::Clock::now());
 }
@@ -97,7 +97,7 @@ void GLibDriver::dispatch()
     if (!m_drives)
         return;
     endPolling();
-    enter(m_selector->activity(), Activity::Step::GLibSources, 1);
+    enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources, 1);
     takePolled();
     m_selector->descriptors().requireCheck();
     m_selector->setNow(GLibSelectorPrivate::Clock::now());

@@ -58,6 +58,7 @@ int toMilliseconds(Descriptors::Duration duration)
 
 GLibSelectorPrivate::GLibSelectorPrivate(GMainContext *context)
     : m_context(g_main_context_ref(context ? context : g_main_context_default()))
+    , m_wakeUp(m_context)
     , m_ownership(m_context)
 {
 }

@@ -4,8 +4,6 @@
 
 #include "forks.h"
 
-#include <glib.h>
-
 #include <cerrno>
 #include <cstdint>
 
@@ -18,8 +16,9 @@
 #    define HAVE_EVENTFD 0
 #endif
 
-WakeUp::WakeUp()
-    : m_forks(forkCount())
+WakeUp::WakeUp(GMainContext *context)
+    : m_context(context)
+    , m_forks(forkCount())
 {
     open();
 }
@@ -32,7 +31,7 @@ WakeUp::~WakeUp()
 void WakeUp::open()
 {
 #if HAVE_EVENTFD
-    m_readEnd = m_writeEnd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    m_writeEnd = m_readEnd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 #else
     int ends[2];
     if (pipe(ends) == 0) {
@@ -71,10 +70,8 @@ void WakeUp::signal()
 {
     // EAGAIN means that the descriptor is readable already.
     const std::uint64_t one = 1;
-    ssize_t written;
-    do {
-        written = write(m_writeEnd, &one, sizeof one);
-    } while (written < 0 && errno == EINTR);
+    if (write(m_writeEnd, &one, sizeof one) < 0 && errno != EAGAIN)
+        g_main_context_wakeup(m_context);
 }
 
 void WakeUp::drain()
@@ -84,4 +81,7 @@ void WakeUp::drain()
     do {
         got = read(m_readEnd, buffer, sizeof buffer);
     } while (got == ssize_t(sizeof buffer) && !HAVE_EVENTFD);
+    // The number may stand for another file, so it is not closed. Left as it is, it would end each poll at once.
+    if (got < 0 && errno != EAGAIN)
+        open();
 }

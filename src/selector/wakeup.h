@@ -3,17 +3,21 @@
 #ifndef WAKEUP_H
 #define WAKEUP_H
 
+#include <glib.h>
+
 #include <atomic>
 
 /**
  * Wakes a thread that polls, from any other thread.
  *
- * A wake-up costs a system call only if the thread is polling or about to: then fd() becomes readable.
+ * A wake-up costs a system call only if the thread is polling or about to: then fd() becomes readable. If the program has
+ * closed that descriptor by mistake, it is replaced, and a context that the thread polls as well is woken up meanwhile.
  */
 class WakeUp
 {
 public:
-    WakeUp();
+    /// Takes no reference.
+    explicit WakeUp(GMainContext *context);
     ~WakeUp();
     WakeUp(const WakeUp &) = delete;
     WakeUp &operator=(const WakeUp &) = delete;
@@ -52,8 +56,9 @@ private:
 
     std::atomic<bool> m_requested{false};
     std::atomic<bool> m_polling{false};
+    GMainContext *const m_context;
     int m_readEnd = -1;
-    int m_writeEnd = -1;
+    std::atomic<int> m_writeEnd{-1}; // other threads write to it
     unsigned m_forks;
 };
 

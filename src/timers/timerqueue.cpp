@@ -36,7 +36,7 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
 
 } // namespace
 
-void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now)
+void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now) noexcept
 {
     const Index index = m_timers.allocate();
     TimerData &timer = m_timers[index];
@@ -168,7 +168,7 @@ std::optional<TimerQueue::TimePoint> TimerQueue::due(int id) const
     return m_timers[index].due;
 }
 
-std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime()
+std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() noexcept
 {
     if (m_left > 0)
         return m_now;
@@ -196,7 +196,7 @@ void TimerQueue::collect(Index index)
     ++m_left;
 }
 
-void TimerQueue::collect(TimePoint now)
+void TimerQueue::collect(TimePoint now) noexcept
 {
     m_now = now;
     sort();
@@ -245,7 +245,7 @@ std::optional<TimerQueue::Tick> TimerQueue::take()
     return Tick{ timer.id, timer.owner, timer.interval, timer.serial, collected.timer };
 }
 
-void TimerQueue::finish(const Tick &tick)
+void TimerQueue::finish(const Tick &tick) noexcept
 {
     const TimerData &timer = m_timers[tick.index];
     if (timer.serial == tick.serial && timer.state == State::Firing)

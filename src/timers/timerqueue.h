@@ -27,6 +27,9 @@
  * @endcode
  * Between take() and finish() a timer is not due again, so it cannot recur in itself; the others
  * can, by a collect() and take() from within. All times are those of std::chrono::steady_clock.
+ *
+ * A change that finds no memory ends the program: several tables hold a timer, and what runs while an
+ * exception passes, such as a QTimer's destructor, would find it in some of them.
  */
 class TimerQueue {
 public:
@@ -59,7 +62,7 @@ public:
 
     /// Starts a timer; its first tick is @p interval after @p now. A timer that has the same @p id
     /// is replaced. An interval of zero or less is zero: due always, behind all others.
-    void add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now);
+    void add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now) noexcept;
     bool remove(int id);
     bool removeAll(void *owner);
 
@@ -71,16 +74,16 @@ public:
     std::optional<TimePoint> due(int id) const;
 
     /// Until when one may wait; empty if nothing but zero timers is there to wait for.
-    std::optional<TimePoint> wakeTime();
+    std::optional<TimePoint> wakeTime() noexcept;
     /// Whether a timer of interval zero is there that is not being fired.
     bool hasZeroTimers() const { return !m_zero.empty(); }
 
     /// Makes take() yield the timers whose window has begun at @p now, by the time at which they
     /// are due, and then those of interval zero; and those that an earlier collect() has left over.
-    void collect(TimePoint now);
+    void collect(TimePoint now) noexcept;
     std::optional<Tick> take();
     /// Schedules the tick after one that take() yielded, unless the timer was removed since.
-    void finish(const Tick &tick);
+    void finish(const Tick &tick) noexcept;
 
 private:
     using Index = TimerData::Index;
