@@ -26,7 +26,6 @@ std::optional<std::chrono::milliseconds> ContextIteration::query(std::vector<GPo
 {
     int timeout = -1;
     int count = 0;
-    fds.resize(fds.capacity());
     while ((count = g_main_context_query(m_context, m_priority, &timeout, fds.data(), int(fds.size())))
            > int(fds.size()))
         fds.resize(std::size_t(count));

@@ -107,15 +107,24 @@ void Descriptors::beginLook()
 void Descriptors::lookAgain()
 {
     dropResults();
-    pollNow();
+    flush(Changes::AreOftenUndone);
+    if (!isPolled())
+        return;
+    m_pollFds = m_polled.fds();
+    if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
+        note(m_pollFds.data(), m_pollFds.size());
 }
 
-void Descriptors::pollNow()
+void Descriptors::lookBesideSet()
 {
+    beginLook();
     flush(Changes::AreOftenUndone);
-    m_pollFds = m_polled.fds();
-    if (isPolled() && g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
-        note(m_pollFds.data(), m_pollFds.size());
+    if (m_polled.count() > 0) {
+        m_pollFds.assign(m_polled.fds().begin() + 1, m_polled.fds().end());
+        if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
+            note(m_pollFds.data(), m_pollFds.size());
+    }
+    finishLook(false);
 }
 
 /// Drops results that were not taken, except those that no later poll would find again.

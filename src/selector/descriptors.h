@@ -79,8 +79,9 @@ public:
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
     /// Takes in what a poll of pollFds() has found.
     void note(const GPollFD *polled, std::size_t count);
-    /// Flushes, polls and notes, without waiting.
-    void pollNow();
+    /// A look of its own at those that are polled, without waiting. Those in the epoll set, which costs as much as several
+    /// of them, are left to the next look.
+    void lookBesideSet();
     /// Whether watch() has changed something since the last flush().
     bool isChanged() const { return !m_pending.empty(); }
     /// To be called between note() and finishLook() if code has run meanwhile that may have read, closed or changed

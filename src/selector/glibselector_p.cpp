@@ -139,10 +139,11 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             m_descriptors.beginLook();
             m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
         }
-        m_pollFds.clear();
         std::optional<Duration> glibLimit;
         if (owner.isOwned())
             glibLimit = iteration.query(m_pollFds);
+        else
+            m_pollFds.clear();
         glibCount = m_pollFds.size();
 
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
@@ -155,7 +156,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
             result.error = poll(owner.isOwned(), pollsDescriptors, limit);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
-        if (glibLimit)
+        if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
         m_lastLook = m_now;
         isGLibReady = isAnyReady(m_pollFds, glibCount)
@@ -208,9 +209,7 @@ bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look
         return true;
     if (!demand.descriptors || !look.mayBlock || m_skipQuickLooks-- > 0)
         return false;
-    m_descriptors.beginLook();
-    m_descriptors.pollNow();
-    m_descriptors.finishLook(false);
+    m_descriptors.lookBesideSet();
     m_skipQuickLooks = m_descriptors.hasReady() ? 0 : QuickLookPause;
     return m_descriptors.hasReady();
 }
