@@ -32,6 +32,7 @@ private Q_SLOTS:
     void refusedConnectionIsWritable();
     void onlyTheReadyOfManyAreActivated();
     void manyAreTreatedAlike();
+    void idleOneIsActivatedBesideABusyOne();
     void registeredTwiceIsActivatedOnce();
     void unregisteredIsNotActivated();
 };
@@ -371,6 +372,28 @@ void tst_SocketNotifiers::manyAreTreatedAlike()
     }));
     const auto most = std::max_element(notifiers.cbegin(), notifiers.cend(), fewer);
     QVERIFY2((*most)->activations <= Rounds + 2, qPrintable(QString::number((*most)->activations)));
+}
+
+/// Descriptors that were idle for long are not waited for in the same way as busy ones.
+void tst_SocketNotifiers::idleOneIsActivatedBesideABusyOne()
+{
+    std::vector<std::unique_ptr<Channel>> channels;
+    std::vector<std::unique_ptr<Counter>> idle;
+    for (int i = 0; i < 20; ++i) {
+        channels.push_back(std::make_unique<Channel>());
+        idle.push_back(std::make_unique<Counter>(channels.back()->reader, QSocketNotifier::Read));
+    }
+    Channel channel;
+    channel.write();
+    Counter busy(channel.reader, QSocketNotifier::Read);
+    QVERIFY(runUntil([&] { return busy.activations > 1000; }));
+    for (const auto &counter : idle)
+        QCOMPARE(counter->activations, 0);
+
+    channels.back()->write();
+    busy.activations = 0;
+    QVERIFY(runUntil([&] { return idle.back()->activations > 0; }));
+    QVERIFY2(busy.activations <= 1000, qPrintable(QString::number(busy.activations)));
 }
 
 void tst_SocketNotifiers::registeredTwiceIsActivatedOnce()
