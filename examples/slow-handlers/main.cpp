@@ -12,10 +12,9 @@ One slow handler of each kind, to see what a report of stalls looks like. This i
 
 ENABLE_EXPORTS lets the reports have the names of the program's own functions.
 
-    slow-handlers [MILLISECONDS [KIND...]]
-
-Each handler takes that long, 250 ms by default. The kinds are event, timer, notifier, source, awake, block, nested,
-nestedglib, thread and outside. A kind that is named twice is slow twice; if none is named, each is slow once.
+Its arguments are [MILLISECONDS [KIND...]]: each handler takes that long, 250 ms by default. The kinds are event, timer,
+notifier, source, awake, block, nested, nestedglib, thread and outside. A kind that is named twice is slow twice; if
+none is named, each is slow once.
 */
 
 #include <GLibEventDispatcher>
@@ -35,8 +34,8 @@ nestedglib, thread and outside. A kind that is named twice is slow twice; if non
 
 std::chrono::milliseconds duration(250);
 
-/// Keeps the thread busy, as a long computation does.
-void work()
+/// Keeps the thread busy, as a long computation does. A function that is inlined has no name in a stack.
+[[gnu::noinline]] void work()
 {
     const auto end = std::chrono::steady_clock::now() + duration;
     while (std::chrono::steady_clock::now() < end) { }
