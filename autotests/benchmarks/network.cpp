@@ -29,6 +29,14 @@ namespace {
 
 constexpr size_t messageSize = 64;
 
+void addToSet(int set, int fd)
+{
+    epoll_event event {};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
+
 /// Blocking clients; each has one message under way at any time.
 class Clients
 {
@@ -57,10 +65,7 @@ public:
                 return false;
             const int on = 1;
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            epoll_event event {};
-            event.events = EPOLLIN;
-            event.data.fd = fd;
-            epoll_ctl(m_set, EPOLL_CTL_ADD, fd, &event);
+            addToSet(m_set, fd);
             if (!send(fd) || !receive(fd))
                 return false;
         }
@@ -204,12 +209,7 @@ Values tcpEchoLimit(const Task &task)
     const Listener listener(task.size + 1);
     const Fd set(epoll_create1(EPOLL_CLOEXEC));
     const Fd end(eventfd(0, EFD_CLOEXEC));
-    const auto add = [&set](int fd) {
-        epoll_event event {};
-        event.events = EPOLLIN;
-        event.data.fd = fd;
-        epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-    };
+    const auto add = [&set](int fd) { addToSet(set, fd); };
     add(listener);
     add(end);
     std::vector<std::unique_ptr<Fd>> connections;
@@ -270,12 +270,7 @@ private:
         const QByteArray response = "HTTP/1.1 200 OK\r\nContent-Length: " + QByteArray::number(downloadSize)
             + "\r\n\r\n" + QByteArray(downloadSize, 'x');
         const Fd set(epoll_create1(EPOLL_CLOEXEC));
-        const auto add = [&set](int fd) {
-            epoll_event event {};
-            event.events = EPOLLIN;
-            event.data.fd = fd;
-            epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-        };
+        const auto add = [&set](int fd) { addToSet(set, fd); };
         add(m_listener);
         add(m_end);
         std::map<int, std::unique_ptr<Fd>> connections;

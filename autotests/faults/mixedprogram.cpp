@@ -2,7 +2,7 @@
 
 #include "mixedprogram.h"
 
-#include "channel.h"
+#include "transfer.h"
 #include "deliveries.h"
 #include "systemcalls.h"
 
@@ -40,13 +40,6 @@ constexpr int MostCallsInQuietTime = 400;
 constexpr int ManyTurns = 70;
 constexpr int IdleDescriptors = 6;
 
-/// Calls @p function in the thread of @p object.
-template<typename Function>
-void post(QObject *object, Function function)
-{
-    QMetaObject::invokeMethod(object, function, Qt::QueuedConnection);
-}
-
 struct Application
 {
     explicit Application(GLibEventDispatcher *dispatcher)
@@ -69,7 +62,7 @@ public:
         if (::grantpt(m_terminal) != 0 || ::unlockpt(m_terminal) != 0)
             qFatal("terminal: %s", std::strerror(errno));
         for (int i = 0; i < IdleDescriptors; ++i)
-            m_idle.push_back(m_silent.here->duplicate());
+            m_idle.push_back(m_silent.reader.duplicate());
         m_terminalUser.emplace(::open(::ptsname(m_terminal), O_RDWR | O_NOCTTY | O_CLOEXEC));
     }
 
@@ -185,15 +178,15 @@ QSocketNotifier *Program::notify(int fd, Kind kind, std::size_t size, QSocketNot
 
 void Program::addNotifiers()
 {
-    connect(notify(*m_busy.here, Kind::BusySocket), &QSocketNotifier::activated, this, [this] {
+    connect(notify(m_busy.reader, Kind::BusySocket), &QSocketNotifier::activated, this, [this] {
         if (delivery(Kind::BusySocket).count < 6)
-            write(*m_busy.there);
+            write(m_busy.writer);
     });
-    write(*m_busy.there);
-    notify(*m_late.here, Kind::LateSocket);
+    write(m_busy.writer);
+    notify(m_late.reader, Kind::LateSocket);
     notify(m_terminal, Kind::Terminal);
     notify(m_event, Kind::EventFd, sizeof(std::uint64_t));
-    notify(*m_late.there, Kind::Writable, 0, QSocketNotifier::Write);
+    notify(m_late.writer, Kind::Writable, 0, QSocketNotifier::Write);
     for (const FileDescriptor &fd : m_idle)
         m_notifiers.push_back(std::make_unique<QSocketNotifier>(fd, QSocketNotifier::Read));
 }
@@ -207,9 +200,9 @@ void Program::addTimers()
         if (count == 1)
             step(Step::InHandler);
         if (count <= 2)
-            write(*m_late.there);
+            write(m_late.writer);
         if (count == 3)
-            write(*m_glibs.there);
+            write(m_glibs.writer);
         if (count == 4)
             repeated->stop();
     });
@@ -239,7 +232,7 @@ void Program::addSources()
         const std::uint64_t one = 1;
         if (count == 2) {
             program->step(Step::InGLibCallback);
-            write(*program->m_glibs.there);
+            write(program->m_glibs.writer);
             write(*program->m_terminalUser, "x");
         }
         if (count == 1 && ::write(program->m_event, &one, sizeof one) < 0)
@@ -250,7 +243,7 @@ void Program::addSources()
         program->deliver(Kind::Idle);
         return delivery(Kind::Idle).count < 3;
     }, nullptr));
-    m_sources.push_back(g_unix_fd_add(*m_glibs.here, G_IO_IN, [](int fd, GIOCondition, void *) -> gboolean {
+    m_sources.push_back(g_unix_fd_add(m_glibs.reader, G_IO_IN, [](int fd, GIOCondition, void *) -> gboolean {
         read(fd);
         program->deliver(Kind::GLibDescriptor);
         return delivery(Kind::GLibDescriptor).count < 2;
@@ -279,16 +272,16 @@ void Program::ask()
 void Program::Worker::run()
 {
     const Channel &channel = m_program->m_workers;
-    QSocketNotifier notifier(*channel.here, QSocketNotifier::Read);
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
     connect(&notifier, &QSocketNotifier::activated, &notifier, [&] {
-        read(*channel.here);
+        read(channel.reader);
         post(m_program, [program = m_program] { program->deliver(Kind::WorkerSocket); });
     });
     QTimer timer;
     int ticks = 0;
     connect(&timer, &QTimer::timeout, &timer, [&] {
         if (++ticks == 1)
-            write(*channel.there);
+            write(channel.writer);
         post(m_program, [program = m_program] { program->deliver(Kind::WorkerTimer); });
         if (ticks == 3)
             timer.stop();
@@ -383,12 +376,12 @@ void MixedProgram::useInChild()
         if (--left == 0)
             loop.quit();
     };
-    QSocketNotifier notifier(*channel.here, QSocketNotifier::Read);
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
     QObject::connect(&notifier, &QSocketNotifier::activated, &loop, [&] {
-        read(*channel.here);
+        read(channel.reader);
         one();
     });
-    write(*channel.there);
+    write(channel.writer);
     QTimer::singleShot(20, &loop, one);
     post(&loop, one);
     loop.exec();

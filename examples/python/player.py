@@ -84,7 +84,7 @@ def main():
     Gst.init(None)
     glibeventdispatcher.install()
     app = QtWidgets.QApplication(sys.argv)
-    # Python's own handlers wait for Python code to run, which may take long in a loop of Qt's.
+    # Python's own handlers wait for Python code to run, which may take long in a Qt loop.
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, app.quit)
     player = Player(make_pipeline(sys.argv[1] if len(sys.argv) > 1 else None))
     player.show()

@@ -34,7 +34,7 @@ class Video : public QQuickPaintedItem
 public:
     void showFramesOf(GstAppSink *sink)
     {
-        // In a thread of GStreamer's. The frame is fetched in this one, and the newest only.
+        // In one of GStreamer's threads. The frame is fetched in this one, and the newest only.
         const auto announce = [](GstAppSink *from, gpointer data) {
             auto *self = static_cast<Video *>(data);
             QMetaObject::invokeMethod(

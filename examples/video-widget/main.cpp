@@ -190,7 +190,7 @@ void Player::stop()
     m_timer.stop();
     if (!m_pipeline)
         return;
-    // No thread of GStreamer's is left behind this.
+    // No GStreamer thread is left behind this.
     gst_element_set_state(m_pipeline, GST_STATE_NULL);
     GstBus *bus = gst_element_get_bus(m_pipeline);
     gst_bus_remove_watch(bus);

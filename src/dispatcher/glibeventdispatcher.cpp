@@ -8,7 +8,6 @@
 #include "../selector/racedetector.h"
 
 #include <QtCore/QSocketNotifier>
-#include <QtCore/QThread>
 
 #include <algorithm>
 #include <limits>
@@ -47,14 +46,34 @@ void GLibEventDispatcher::setPriority(int priority)
 
 GLibEventDispatcher::Statistics GLibEventDispatcher::statistics() const
 {
-    return d->statistics();
+    Statistics result;
+    GLibSelectorPrivate *const started = d->selector;
+    if (!started)
+        return result;
+    const Counters &counters = started->counters();
+    result.turns = counters.turns;
+    result.sleeps = counters.sleeps;
+    result.wokenByWakeUp = counters.wokenByWakeUp;
+    result.wokenByDescriptor = counters.wokenByDescriptor;
+    result.wokenByGLib = counters.wokenByGLib;
+    result.wokenByTime = counters.wokenByTime;
+    result.asleep = counters.asleep;
+    result.inQt = counters.inQt;
+    result.inGLib = counters.inGLib;
+    result.longestTurn = counters.longestTurn;
+    const Descriptors &descriptors = started->descriptors();
+    for (int fd = 0; fd < descriptors.end(); ++fd)
+        result.descriptors += descriptors.watched(fd) != 0;
+    result.timers = d->timers.count();
+    result.backend = descriptors.usesEpoll() ? "epoll" : "poll";
+    return result;
 }
 
 void GLibEventDispatcher::setStallLimit(std::chrono::milliseconds limit)
 {
     StallWatcher::setLimit(limit);
     auto *const here = qobject_cast<GLibEventDispatcher *>(QAbstractEventDispatcher::instance());
-    if (here && StallWatcher::isWanted())
+    if (here)
         here->d->watchForStalls();
 }
 

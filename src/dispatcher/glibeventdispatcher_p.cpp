@@ -5,7 +5,6 @@
 #include "../diagnosis/stallwatcher.h"
 
 #include <QtCore/QCoreApplication>
-#include <QtCore/QThread>
 #include <QtCore/QTimerEvent>
 
 #ifdef Q_OS_LINUX
@@ -87,43 +86,17 @@ void GLibEventDispatcherPrivate::start()
     started->bindToThread();
     started->attach(this, priority);
     selector = started;
-    if (StallWatcher::isWanted())
-        watchForStalls();
+    watchForStalls();
     // Events may have been posted when nobody could be told.
     started->wakeUp().request();
 }
 
 void GLibEventDispatcherPrivate::watchForStalls()
 {
-    if (activity || !selector)
+    if (activity || !selector || !StallWatcher::isWanted())
         return;
     activity = std::make_unique<Activity>();
     selector.load()->setActivity(activity.get());
-}
-
-GLibEventDispatcher::Statistics GLibEventDispatcherPrivate::statistics() const
-{
-    GLibEventDispatcher::Statistics result;
-    GLibSelectorPrivate *const started = selector;
-    if (!started)
-        return result;
-    const Counters &counters = started->counters();
-    result.turns = counters.turns;
-    result.sleeps = counters.sleeps;
-    result.wokenByWakeUp = counters.wokenByWakeUp;
-    result.wokenByDescriptor = counters.wokenByDescriptor;
-    result.wokenByGLib = counters.wokenByGLib;
-    result.wokenByTime = counters.wokenByTime;
-    result.asleep = counters.asleep;
-    result.inQt = counters.inQt;
-    result.inGLib = counters.inGLib;
-    result.longestTurn = counters.longestTurn;
-    const Descriptors &descriptors = started->descriptors();
-    for (int fd = 0; fd < descriptors.end(); ++fd)
-        result.descriptors += descriptors.watched(fd) != 0;
-    result.timers = timers.count();
-    result.backend = descriptors.usesEpoll() ? "epoll" : "poll";
-    return result;
 }
 
 void GLibEventDispatcherPrivate::setPriority(int newPriority)
@@ -355,12 +328,6 @@ int GLibEventDispatcherPrivate::activateTimers(TimerQueue::TimePoint now)
         QCoreApplication::sendEvent(receiver, &event);
     }
     return activated;
-}
-
-bool GLibEventDispatcherPrivate::isForeign(const QObject *object) const
-{
-    const QThread *const here = QThread::currentThread();
-    return object->thread() != here || (object != q && q->thread() != here);
 }
 
 /// Warns if a function for timers must not be called in this thread.

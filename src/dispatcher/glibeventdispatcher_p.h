@@ -13,6 +13,7 @@
 #include "../timers/timerqueue.h"
 
 #include <QtCore/QLoggingCategory>
+#include <QtCore/QThread>
 
 Q_DECLARE_LOGGING_CATEGORY(lcDispatcher)
 
@@ -31,12 +32,15 @@ public:
     void start();
     bool processEvents(Flags flags);
     void setPriority(int priority);
-    /// Has what the thread does written down, from the next step on.
+    /// Has what the thread does written down from the next step on, if stalls are to be reported.
     void watchForStalls();
-    GLibEventDispatcher::Statistics statistics() const;
     void reportOwnership();
     /// Whether the running thread is not that of both the dispatcher and @p object.
-    bool isForeign(const QObject *object) const;
+    bool isForeign(const QObject *object) const
+    {
+        const QThread *const here = QThread::currentThread();
+        return object->thread() != here || (object != q && q->thread() != here);
+    }
 
     void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);
     bool removeTimer(int id);

@@ -108,23 +108,25 @@ void Descriptors::lookAgain()
 {
     dropResults();
     flush(Changes::AreOftenUndone);
-    if (!isPolled())
-        return;
-    m_pollFds = m_polled.fds();
-    if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
-        note(m_pollFds.data(), m_pollFds.size());
+    if (isPolled())
+        pollNow(0);
 }
 
 void Descriptors::lookBesideSet()
 {
     beginLook();
     flush(Changes::AreOftenUndone);
-    if (m_polled.count() > 0) {
-        m_pollFds.assign(m_polled.fds().begin() + 1, m_polled.fds().end());
-        if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
-            note(m_pollFds.data(), m_pollFds.size());
-    }
+    if (m_polled.count() > 0)
+        pollNow(1);
     finishLook(false);
+}
+
+/// Without waiting, from that element of pollFds() on: the first one is the set.
+void Descriptors::pollNow(std::size_t first)
+{
+    m_pollFds.assign(m_polled.fds().begin() + std::ptrdiff_t(first), m_polled.fds().end());
+    if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
+        note(m_pollFds.data(), m_pollFds.size());
 }
 
 /// Drops results that were not taken, except those that no later poll would find again.

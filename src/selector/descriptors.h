@@ -136,6 +136,7 @@ private:
     void forgetSet();
     bool isSetLost(int fd, int error);
     void moveIdleOnes();
+    void pollNow(std::size_t first);
     void dropResults();
     void found(int fd, Watch &watch, Events events);
     void foundClosed(int fd, Watch &watch);

@@ -140,7 +140,7 @@ void Descriptors::fetchFromSet()
     m_setIsReady = false;
     const int error = m_set.wait(m_armedCount);
     if (error == EINTR)
-        closeSet();
+        closeSet(); // the call does not wait, so this would come again; poll(2) finds what is ready
     else if (error != 0)
         forgetSet();
     for (const EpollSet::Report &report : m_set.reports()) {
