@@ -17,8 +17,8 @@
 /**
  * The descriptors of interest, and which of them are ready.
  *
- * Descriptors are polled with poll(2). Those that stay idle move to an epoll set, which is polled in their place,
- * so that a wait costs the same however many are idle. Descriptors whose events have just changed are polled
+ * Descriptors are polled with poll(2). Those that stay idle, unless they are few, move to an epoll set, which is polled
+ * in their place, so that a wait costs the same however many are idle. Descriptors whose events have just changed are polled
  * first, because many changes are undone soon; so are those that are ready nearly every time, which is
  * cheaper, and all files that are not known to behave in an epoll set.
  *
