@@ -185,6 +185,8 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
 /// Returns whether the window system had events.
 bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver)
 {
+    const bool isOutermostOfGLib
+        = driver == Driver::GLib && level == 0 && lastTurnDepth == 0 && q->thread()->loopLevel() == 0;
     bool hadWindowEvents = false;
     isSendingEvents = true;
     if (windowSystem.isPresent())
@@ -194,7 +196,7 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
     isSendingEvents = false; // for a turn that this one is nested in as well: nothing is left
     // What GLib's callbacks delete later is for the outermost loop to delete. Qt does that when one of its own loops
     // runs, which need never happen if GLib's loop is the outermost.
-    if (driver == Driver::GLib && level == 0 && g_main_depth() == 1 && q->thread()->loopLevel() == 0)
+    if (isOutermostOfGLib)
         QCoreApplication::sendPostedEvents(nullptr, QEvent::DeferredDelete);
     return hadWindowEvents;
 }
@@ -261,7 +263,8 @@ EventLoop::Demand GLibEventDispatcherPrivate::demand()
     demand.descriptors = includesNotifiers(flags);
     // Nobody announces a second time what stands behind the posted event whose handler runs a loop, and what a turn of a
     // nested loop must not send, such as deferred deletes.
-    demand.hasWork = isSendingEvents || lastTurnDepth > g_main_depth() || windowSystem.hasWork(flags);
+    const bool lastTurnWasNested = lastTurnDepth > 0 && lastTurnDepth > g_main_depth();
+    demand.hasWork = isSendingEvents || lastTurnWasNested || windowSystem.hasWork(flags);
     if (includesTimers(flags)) {
         demand.hasIdleWork = timers.hasZeroTimers();
         demand.deadline = timers.wakeTime().value_or(Never);

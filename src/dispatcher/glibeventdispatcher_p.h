@@ -38,8 +38,10 @@ public:
     /// Whether the running thread is not that of both the dispatcher and @p object.
     bool isForeign(const QObject *object) const
     {
-        const QThread *const here = QThread::currentThread();
-        return object->thread() != here || (object != q && q->thread() != here);
+        const QThread *const thread = q->thread();
+        const GLibSelectorPrivate *const started = selector;
+        const bool isHere = (started && started->isBoundToThisThread()) || thread == QThread::currentThread();
+        return !isHere || object->thread() != thread;
     }
 
     void addTimer(int id, Duration interval, Qt::TimerType type, QObject *object);

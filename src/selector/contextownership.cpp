@@ -2,6 +2,8 @@
 
 #include "contextownership.h"
 
+#include "placeofthread.h"
+
 #include <algorithm>
 
 using namespace std::chrono_literals;
@@ -23,7 +25,7 @@ bool ContextOwnership::acquire()
     }
     if (m_keeps && m_state != Kept) {
         m_state = Kept;
-        m_thread = g_thread_self();
+        m_thread = placeOfThread();
         g_main_context_acquire(m_context);
         if (m_context != g_main_context_default())
             g_main_context_push_thread_default(m_context);
@@ -47,7 +49,7 @@ void ContextOwnership::release()
         return;
     m_state = Borrowed;
     // Each thread has a stack of thread-default contexts of its own, which no other thread can change.
-    if (m_context != g_main_context_default() && m_thread == g_thread_self())
+    if (m_context != g_main_context_default() && m_thread == placeOfThread())
         g_main_context_pop_thread_default(m_context);
     g_main_context_release(m_context);
 }

@@ -60,7 +60,7 @@ private:
     GMainContext *const m_context;
     State m_state = Borrowed;
     bool m_keeps = false;
-    GThread *m_thread = nullptr; // that keeps it
+    const void *m_thread = nullptr; // the place of the one that keeps it
     Clock::time_point m_foreignSince;
 };
 

@@ -2,6 +2,7 @@
 
 #include "contextsource.h"
 
+#include "placeofthread.h"
 #include "racedetector.h"
 
 #include <memory>
@@ -13,7 +14,7 @@ struct ContextSource::Source
 {
     GSource base;
     ContextSource *owner;
-    GThread *thread;
+    const void *thread; // its place
     std::vector<std::unique_ptr<GPollFD>> polled; // GLib keeps the addresses
 
     /// GLib is told as little as possible: it wakes itself up by a system call for each descriptor added.
@@ -45,7 +46,7 @@ struct ContextSource::Source
     bool isHere()
     {
         RaceDetector::seenAfter(this);
-        const bool here = thread == g_thread_self();
+        const bool here = thread == placeOfThread();
         if (!here && !g_source_is_destroyed(&base))
             poll({});
         return here;
@@ -92,7 +93,7 @@ ContextSource::ContextSource(GMainContext *context, Asks asks, const char *name,
     GSource *base = g_source_new(&functions[int(asks)], sizeof(Source));
     m_source = Source::from(base);
     m_source->owner = this;
-    m_source->thread = g_thread_self();
+    m_source->thread = placeOfThread();
     new (&m_source->polled) std::vector<std::unique_ptr<GPollFD>>;
     g_source_set_name(base, name);
     g_source_set_priority(base, priority);

@@ -81,15 +81,9 @@ std::error_code GLibSelectorPrivate::checkUse() const
 {
     if (m_isClosed)
         return std::make_error_code(std::errc::bad_file_descriptor);
-    const GThread *thread = m_thread.load(std::memory_order_relaxed);
-    if (thread && thread != g_thread_self())
+    if (m_thread.load(std::memory_order_relaxed) && !isBoundToThisThread())
         return std::make_error_code(std::errc::operation_not_permitted);
     return {};
-}
-
-void GLibSelectorPrivate::bindToThread()
-{
-    m_thread.store(g_thread_self(), std::memory_order_relaxed);
 }
 
 std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)

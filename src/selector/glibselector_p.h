@@ -9,6 +9,7 @@
 #include "eventloop.h"
 #include "glibdriver.h"
 #include "glibselector.h"
+#include "placeofthread.h"
 #include "ranking.h"
 #include "wakeup.h"
 
@@ -61,7 +62,9 @@ public:
 
     /// Returns an error after close(), and in another thread than the selector's.
     std::error_code checkUse() const;
-    void bindToThread();
+    void bindToThread() { m_thread.store(placeOfThread(), std::memory_order_relaxed); }
+    /// Whether it is used in the calling thread; false if it was not used yet.
+    bool isBoundToThisThread() const { return m_thread.load(std::memory_order_relaxed) == placeOfThread(); }
     void close();
 
     /// Waits for what @p loop demands, if it may, for one poll at most; dispatches GLib's sources; then descriptors()
@@ -117,7 +120,7 @@ private:
 
     GMainContext *const m_context;
     bool m_isClosed = false;
-    std::atomic<GThread *> m_thread{nullptr};
+    std::atomic<const void *> m_thread{nullptr}; // the place of the one that uses it
     WakeUp m_wakeUp;
     Descriptors m_descriptors;
     ContextOwnership m_ownership;
