@@ -40,6 +40,7 @@ private Q_SLOTS:
     void canBeTurnedOff();
     void otherSettingsDoNotTurnItOff();
     void reportsStalls();
+    void writesTraces();
     void findsProgramsAsAShellDoes();
     void explainsItself();
     void refusesWrongUsage_data();
@@ -167,12 +168,29 @@ void tst_Launcher::reportsStalls()
     QCOMPARE(limit({}), QByteArray());
 }
 
+void tst_Launcher::writesTraces()
+{
+    const QTemporaryDir folder;
+    const QString name = folder.filePath(QStringLiteral("trace"));
+    QCOMPARE(launch({QStringLiteral("--trace=") + name, QStringLiteral("--stalls=1000"), Program, QStringLiteral("slow")}).status, 0);
+    QFile file(name);
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    const QByteArray trace = file.readAll();
+    QVERIFY2(trace.contains("\"name\":\"posted event QEvent::MetaCall to QCoreApplication\""), trace);
+
+    const auto variable = [](const QStringList &options) {
+        return launch(options + QStringList {QStringLiteral("printenv"), QStringLiteral("GLIBEVENTDISPATCHER_TRACE")}).out;
+    };
+    QCOMPARE(variable({QStringLiteral("--trace=file")}), QDir::currentPath().toLocal8Bit() + "/file\n");
+    QCOMPARE(variable({}), QByteArray());
+}
+
 void tst_Launcher::explainsItself()
 {
     const Result help = launch({QStringLiteral("--help")});
     QCOMPARE(help.status, 0);
     QCOMPARE(launch({QStringLiteral("-h")}).out, help.out);
-    for (const char *word : {"PROGRAM", "--stalls", "--check", "--version", "GLIBEVENTDISPATCHER"})
+    for (const char *word : {"PROGRAM", "--stalls", "--trace", "--check", "--version", "GLIBEVENTDISPATCHER"})
         QVERIFY2(help.out.contains(word), word);
     const Result version = launch({QStringLiteral("--version")});
     QCOMPARE(version.status, 0);
@@ -190,6 +208,8 @@ void tst_Launcher::refusesWrongUsage_data()
     QTest::newRow("no number") << QStringList {QStringLiteral("--stalls=soon"), Program};
     QTest::newRow("an empty number") << QStringList {QStringLiteral("--stalls="), Program};
     QTest::newRow("nothing to report on") << QStringList {QStringLiteral("--stalls")};
+    QTest::newRow("no file") << QStringList {QStringLiteral("--trace="), Program};
+    QTest::newRow("nothing to trace") << QStringList {QStringLiteral("--trace=file")};
     QTest::newRow("nothing after the options") << QStringList {QStringLiteral("--")};
 }
 

@@ -7,6 +7,7 @@
 #include <GLibEventDispatcher>
 #include <dispatcherundertest.h>
 
+#include <QtCore/QTemporaryDir>
 #include <QtCore/QTimer>
 
 #include <thread>
@@ -75,6 +76,18 @@ Values postSelfWithReports(const Task &task)
     if (task.kind == Kind::Ours)
         GLibEventDispatcher::setStallLimit(std::chrono::milliseconds(100));
     return postSelf(task);
+}
+
+/// The same for a trace.
+Values postSelfWithTrace(const Task &task)
+{
+    if (task.kind != Kind::Ours)
+        return postSelf(task);
+    const QTemporaryDir folder;
+    GLibEventDispatcher::setTraceFile(folder.filePath(u"trace"_s));
+    const Values values = postSelf(task);
+    GLibEventDispatcher::setTraceFile({});
+    return values;
 }
 
 Values postBatch(const Task &task)
@@ -236,6 +249,9 @@ Family eventFamily()
     Workload watched { u"post-self/stalls"_s, u"event posted from its own handler, with reports of stalls"_s,
                        { { u"per turn of the loop"_s } }, postSelfWithReports };
 
+    Workload traced { u"post-self/trace"_s, u"event posted from its own handler, with a trace"_s,
+                      { { u"per turn of the loop"_s } }, postSelfWithTrace };
+
     Workload batch { u"post-batch"_s, u"1000 events posted at once"_s,
                      { { u"per event"_s } }, postBatch };
     batch.figures[0].bounds = { { 1.05, Bound::QtUnix } };
@@ -256,5 +272,5 @@ Family eventFamily()
     Workload nothing { u"process-events"_s, u"processEvents() with nothing to do"_s,
                        { { u"per call"_s } }, processEvents };
 
-    return { u"Events"_s, { self, watched, batch, flood, pingPong, zero, nothing } };
+    return { u"Events"_s, { self, watched, traced, batch, flood, pingPong, zero, nothing } };
 }

@@ -3,12 +3,16 @@
 #include "activity.h"
 
 #include "stallwatcher.h"
+#include "tracer.h"
+#include "tracetrack.h"
 
 #include "../selector/forks.h"
 
 #include <QtCore/QEvent>
 #include <QtCore/QObject>
 #include <QtCore/QSocketNotifier>
+
+#include <algorithm>
 
 namespace {
 
@@ -31,22 +35,25 @@ Activity::Activity()
 
 Activity::~Activity()
 {
+    if (m_track)
+        m_track->end(*this);
     StallWatcher::instance().remove(this);
     if (s_current == this)
         s_current = nullptr;
 }
 
-void Activity::push(Step step)
+void Activity::trace(int index, Step step)
 {
-    if (m_count > 0 && innermost().step == Step::GLibSources)
-        innermost().source = g_main_current_source();
-    noteState(step);
-    if (m_count < MaxLoops)
-        ++m_count;
-    Loop &loop = innermost();
-    loop.step = step;
-    loop.isGLibs = false;
-    loop.handler.kind = Handler::Kind::None;
+    m_track->enter(*this, index, step);
+}
+
+/// A new loop, at @p index or in the last place.
+void Activity::push(int index, Step step)
+{
+    if (index > 0 && loop(index - 1).step == Step::GLibSources)
+        m_loops[std::size_t(index - 1)].source = g_main_current_source();
+    enter(std::min(index, MaxLoops - 1), step);
+    innermost().isGLibs = false;
 }
 
 void Activity::Turn::begin()
@@ -56,9 +63,11 @@ void Activity::Turn::begin()
         activity.m_forks = forkCount();
         StallWatcher::instance().add(m_activity);
     }
+    if (activity.m_traces != Tracer::count())
+        activity.m_track = Tracer::instance().addTrack(&activity.m_traces);
     m_outerCount = activity.m_count;
     m_outerTurn = activity.m_turn;
-    activity.push(Step::Awake);
+    activity.push(activity.m_count, Step::Awake);
     activity.innermost().place = __builtin_frame_address(0);
     activity.m_turn = activity.m_count - 1;
 }
@@ -67,6 +76,8 @@ void Activity::Turn::begin()
 void Activity::Turn::end()
 {
     Activity &activity = *m_activity;
+    if (activity.m_track)
+        activity.m_track->leave(activity, m_outerCount);
     activity.m_turn = m_outerTurn;
     activity.m_count = m_outerCount;
     activity.noteState(m_outerCount > 0 ? activity.innermost().step : Step::Outside);
@@ -79,8 +90,7 @@ void Activity::enterGLibLoop(Step step, int glibDepth)
         --index; // it is over
     if (index > m_turn && m_loops[std::size_t(index)].glibDepth == glibDepth)
         return enter(index, step);
-    m_count = index + 1;
-    push(step);
+    push(index + 1, step);
     innermost().isGLibs = true;
     innermost().glibDepth = glibDepth;
 }
@@ -102,11 +112,18 @@ void Activity::begin(Handler::Kind kind, const void *place, const QObject *recei
     handler.kind = kind;
 }
 
+void Activity::endHandler()
+{
+    if (m_track)
+        m_track->beginHandler(*this, m_turn);
+    m_count = m_turn + 1;
+}
+
 void Activity::beginTimer(const QObject *receiver, int id, std::chrono::nanoseconds interval)
 {
     if (m_turn < 0)
         return;
-    m_count = m_turn + 1; // what was nested in the handler before is over
+    endHandler();
     begin(Handler::Kind::Timer, __builtin_frame_address(0), receiver, 0, id, interval);
 }
 
@@ -114,15 +131,39 @@ void Activity::beginNotifier(const QSocketNotifier *notifier)
 {
     if (m_turn < 0)
         return;
-    m_count = m_turn + 1;
+    endHandler();
     begin(Handler::Kind::SocketNotifier, __builtin_frame_address(0), notifier, notifier->type(),
           int(notifier->socket()), {});
 }
 
 void Activity::beginPostedEvent(const QObject *receiver, const QEvent *event, const void *place)
 {
-    m_count = m_turn + 1;
+    endHandler();
     innermost().handler.event = event;
     begin(event->spontaneous() ? Handler::Kind::WindowSystemEvent : Handler::Kind::PostedEvent, place, receiver,
           event->type(), 0, {});
+}
+
+void Activity::beginSource(const GSource *source, const void *callback, const void *data)
+{
+    if (!m_track || m_count == 0)
+        return;
+    // GLib does not ask our sources after the poll if it has found one of a higher priority.
+    const Loop &loop = innermost();
+    if (loop.isGLibs && loop.step == Step::Asleep && loop.glibDepth == g_main_depth())
+        enter(m_count - 1, Step::GLibSources);
+    if (loop.step == Step::GLibSources)
+        m_track->beginSource(*this, source, callback, data);
+}
+
+void Activity::endSource(const void *data)
+{
+    if (m_track)
+        m_track->endSource(*this, data);
+}
+
+void Activity::noteWaker(const Waker::Note &waker)
+{
+    if (waker.thread && m_track && m_turn >= 0)
+        m_track->noteWaker(m_turn, waker);
 }

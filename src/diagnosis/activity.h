@@ -3,24 +3,28 @@
 #ifndef ACTIVITY_H
 #define ACTIVITY_H
 
+#include "waker.h"
+
 #include <QtCore/QString>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 
 #include <glib.h>
 
 class QEvent;
 class QObject;
 class QSocketNotifier;
+class TraceTrack;
 
 /**
  * What the thread of a dispatcher is doing: its loops, the outermost first, and the handler that each of them runs.
  *
- * The thread writes it down without a lock and without a clock. The watcher, which is another thread, reads state()
- * alone. All the rest is read by a signal handler in the thread itself.
+ * The thread writes it down without a lock. The watcher, which is another thread, reads state() alone. All the rest is
+ * read by a signal handler in the thread itself. The clock is read only for a trace.
  */
 class Activity
 {
@@ -125,6 +129,12 @@ public:
         beginPostedEvent(receiver, event, place);
     }
 
+    /// GLib is going to dispatch @p source. @p data is what GLib gives back at its end.
+    void beginSource(const GSource *source, const void *callback, const void *data);
+    void endSource(const void *data);
+    /// What the innermost turn has just come to is due to a wake-up, if @p waker says so.
+    void noteWaker(const Waker::Note &waker);
+
     /// Another one whenever the innermost loop comes to another step or handler. For the watcher.
     std::uint64_t state() const { return m_state.load(std::memory_order_relaxed); }
     static Step stepOf(std::uint64_t state) { return Step(state & StepMask); }
@@ -139,9 +149,11 @@ private:
     static constexpr std::uint64_t StepMask = 15;
 
     Loop &innermost() { return m_loops[std::size_t(m_count - 1)]; }
-    void push(Step step);
+    void push(int index, Step step);
     void enter(int index, Step step)
     {
+        if (m_track)
+            trace(index, step);
         noteState(step);
         m_count = index + 1; // GLib loops that were nested in the step before are over
         Loop &loop = innermost();
@@ -155,6 +167,9 @@ private:
         m_state.store(m_serial | std::uint64_t(step), std::memory_order_relaxed);
         std::atomic_signal_fence(std::memory_order_release);
     }
+    void trace(int index, Step step);
+    /// What was nested in the handler before is over.
+    void endHandler();
     void beginPostedEvent(const QObject *receiver, const QEvent *event, const void *place);
     void begin(Handler::Kind kind, const void *place, const QObject *receiver, int type, int number,
                std::chrono::nanoseconds interval);
@@ -167,6 +182,8 @@ private:
     int m_turn = -1; // the innermost loop that is no GLib loop of somebody else's
     std::uint64_t m_serial = 0;
     unsigned m_forks;
+    unsigned m_traces = 0; // Tracer::count() when it was looked for
+    std::shared_ptr<TraceTrack> m_track; // nullptr unless a trace is written
     std::atomic<std::uint64_t> m_state{0};
 };
 

@@ -7,6 +7,8 @@
 #include <QtCore/QEvent>
 #include <QtCore/QObject>
 
+#include <dlfcn.h>
+
 namespace {
 
 /// Qt calls it in the thread that is going to handle the event. Returns false: Qt is to go on with it.
@@ -21,5 +23,12 @@ bool noteEvent(void **data)
 
 void hookEvents()
 {
+    static std::atomic<bool> isDone{false};
+    if (isDone.exchange(true))
+        return;
+    // Qt and the system call what is in this library, and will after a dlclose().
+    Dl_info info;
+    if (dladdr(&isDone, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
     QInternal::registerCallback(QInternal::EventNotifyCallback, noteEvent);
 }

@@ -38,24 +38,6 @@ QByteArray receiver(const StallSample::Loop &loop)
     return text;
 }
 
-QByteArray describe(const StallSample::Source &source)
-{
-    if (!source.source)
-        return "GLib's sources";
-    QByteArray text = "GLib source ";
-    text += source.name[0] ? '"' + QByteArray(source.name) + '"' : QByteArray("without a name");
-    if (source.callback)
-        text += ", callback " + symbolAt(source.callback);
-    else if (source.dispatch)
-        text += ", dispatched by " + symbolAt(source.dispatch);
-    text += ", priority " + QByteArray::number(source.priority);
-    if (!source.context)
-        return text + ", destroyed";
-    if (source.context == g_main_context_default())
-        return text + ", default context";
-    return text + ", context 0x" + QByteArray::number(qulonglong(reinterpret_cast<quintptr>(source.context)), 16);
-}
-
 QByteArray describe(Step step)
 {
     switch (step) {
@@ -80,11 +62,31 @@ QByteArray describe(Step step)
     return {};
 }
 
-QByteArray describe(const StallSample::Loop &loop)
+}
+
+QByteArray StallReport::words(const StallSample::Source &source)
+{
+    if (!source.source)
+        return "GLib's sources";
+    QByteArray text = "GLib source ";
+    text += source.name[0] ? '"' + QByteArray(source.name) + '"' : QByteArray("without a name");
+    if (source.callback)
+        text += ", callback " + symbolAt(source.callback);
+    else if (source.dispatch)
+        text += ", dispatched by " + symbolAt(source.dispatch);
+    text += ", priority " + QByteArray::number(source.priority);
+    if (!source.context)
+        return text + ", destroyed";
+    if (source.context == g_main_context_default())
+        return text + ", default context";
+    return text + ", context 0x" + QByteArray::number(qulonglong(reinterpret_cast<quintptr>(source.context)), 16);
+}
+
+QByteArray StallReport::words(const StallSample::Loop &loop)
 {
     switch (loop.kind) {
     case Kind::None:
-        return loop.step == Step::GLibSources ? describe(loop.source) : describe(loop.step);
+        return loop.step == Step::GLibSources ? words(loop.source) : describe(loop.step);
     case Kind::PostedEvent:
         return "posted event " + eventName(loop.type) + " to " + receiver(loop);
     case Kind::WindowSystemEvent:
@@ -100,11 +102,9 @@ QByteArray describe(const StallSample::Loop &loop)
     return {};
 }
 
-}
-
 QByteArray StallReport::culprit(const StallSample &sample)
 {
-    return describe(*sample.innermost());
+    return words(*sample.innermost());
 }
 
 QByteArray StallReport::text(const StallSample &sample, long thread, Duration taken, const QByteArray &culprit)
@@ -113,7 +113,7 @@ QByteArray StallReport::text(const StallSample &sample, long thread, Duration ta
         + culprit;
     for (int i = 0; i < sample.count; ++i) {
         const StallSample::Loop &loop = sample.loops[std::size_t(i)];
-        text += (loop.isGLibs ? "\n  in a GLib loop: " : "\n  in a Qt loop: ") + describe(loop);
+        text += (loop.isGLibs ? "\n  in a GLib loop: " : "\n  in a Qt loop: ") + words(loop);
     }
     text += "\n  stack, the innermost call first:";
     for (int i = sample.stackBegin; i < sample.stackEnd; ++i) {

@@ -12,6 +12,9 @@ namespace StallReport {
 
 using Duration = std::chrono::nanoseconds;
 
+/// What a loop is at.
+QByteArray words(const StallSample::Loop &loop);
+QByteArray words(const StallSample::Source &source);
 /// What keeps the thread, in the same words each time.
 QByteArray culprit(const StallSample &sample);
 /// While it lasts: that, the loops around it, and the stack.

@@ -2,6 +2,8 @@
 
 #include "stallsample.h"
 
+#include "sourcehook.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -17,14 +19,6 @@
 //  - A source that is being dispatched is kept by GLib.
 
 namespace {
-
-gboolean doNothing(gpointer)
-{
-    return G_SOURCE_REMOVE;
-}
-
-/// What sources have whose callback comes from g_source_set_callback().
-const GSourceCallbackFuncs *plainCallbackFuncs = nullptr;
 
 /// Where the signal has interrupted the thread; nullptr where that is not known.
 struct Interrupted
@@ -46,56 +40,44 @@ struct Interrupted
     }
 };
 
-void describe(const GSource *source, StallSample::Source *description)
+}
+
+void StallSample::Source::take(const GSource *taken)
 {
-    description->source = const_cast<GSource *>(source);
+    source = const_cast<GSource *>(taken);
     if (!source)
         return;
-    description->name[0] = 0;
+    name[0] = 0;
     if (source->name)
-        std::strncat(description->name, source->name, StallSample::MaxName - 1);
-    description->priority = source->priority;
-    description->context = source->context;
-    description->dispatch = reinterpret_cast<const void *>(source->source_funcs->dispatch);
-    description->callback = nullptr;
-    // A source that its callback has destroyed has given that away.
-    if (source->callback_data && source->callback_funcs == plainCallbackFuncs) {
-        GSourceFunc function = nullptr;
-        gpointer data = nullptr;
-        plainCallbackFuncs->get(source->callback_data, description->source, &function, &data);
-        description->callback = reinterpret_cast<const void *>(function);
-    }
+        std::strncat(name, source->name, MaxName - 1);
+    priority = source->priority;
+    context = source->context;
+    dispatch = reinterpret_cast<const void *>(source->source_funcs->dispatch);
+    callback = callbackOf(source);
 }
 
-/// @p top is where the stack ends now.
-void describe(const Activity::Handler &handler, const void *top, StallSample::Loop *description)
+void StallSample::Loop::take(const Activity::Loop &loop, const void *top)
 {
-    description->kind = handler.kind;
-    if (handler.kind == Activity::Handler::Kind::None)
+    step = loop.step;
+    isGLibs = loop.isGLibs;
+    const Activity::Handler &handler = loop.handler;
+    kind = top && handler.place < top ? Activity::Handler::Kind::None : handler.kind;
+    if (kind == Activity::Handler::Kind::None)
         return;
-    if (top && handler.place < top) {
-        description->kind = Activity::Handler::Kind::None; // it is over
-        return;
-    }
-    description->vtable = handler.vtable;
-    description->type = handler.type;
-    description->number = handler.number;
-    description->interval = handler.interval;
-    const auto length = std::min<qsizetype>(handler.name.size(), StallSample::MaxName - 1);
-    std::copy_n(handler.name.constData(), length, reinterpret_cast<QChar *>(description->name));
-    description->name[length] = 0;
-}
-
+    vtable = handler.vtable;
+    type = handler.type;
+    number = handler.number;
+    interval = handler.interval;
+    const auto length = std::min<qsizetype>(handler.name.size(), MaxName - 1);
+    std::copy_n(handler.name.constData(), length, reinterpret_cast<QChar *>(name));
+    name[length] = 0;
 }
 
 void StallSample::prepare()
 {
     void *calls[4];
     backtrace(calls, 4);
-    GSource *source = g_idle_source_new();
-    g_source_set_callback(source, doNothing, nullptr, nullptr);
-    plainCallbackFuncs = source->callback_funcs;
-    g_source_unref(source);
+    findSourceCallbacks();
 }
 
 void StallSample::take(const Activity &activity, void *context)
@@ -115,11 +97,9 @@ void StallSample::take(const Activity &activity, void *context)
         if (loop.isGLibs && (loop.step == Activity::Step::Asleep || (isDispatching && glibDepth <= loop.glibDepth)))
             continue; // it is over
         Loop &found = loops[std::size_t(count++)];
-        found.step = loop.step;
-        found.isGLibs = loop.isGLibs;
-        describe(loop.handler, interrupted.stack, &found);
-        describe(isDispatching ? loop.source : nullptr, &found.source);
+        found.take(loop, interrupted.stack);
+        found.source.take(isDispatching ? loop.source : nullptr);
     }
     if (count > 0 && loops[std::size_t(count - 1)].step == Activity::Step::GLibSources)
-        describe(g_main_current_source(), &loops[std::size_t(count - 1)].source);
+        loops[std::size_t(count - 1)].source.take(g_main_current_source());
 }

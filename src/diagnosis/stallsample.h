@@ -19,6 +19,9 @@ struct StallSample
         GMainContext *context;
         const void *callback; ///< What was given to g_source_set_callback(), where that can be known.
         const void *dispatch; ///< The dispatch function of the kind of source.
+
+        /// @p taken may be nullptr.
+        void take(const GSource *taken);
     };
 
     struct Loop
@@ -32,6 +35,9 @@ struct StallSample
         int number;
         std::chrono::nanoseconds interval;
         Source source; ///< Where the step is GLibSources.
+
+        /// The handler of @p loop, if it is not over. @p top is where the stack ends now; nullptr if that is not known.
+        void take(const Activity::Loop &loop, const void *top);
     };
 
     std::uint64_t state; ///< Activity::state()

@@ -4,9 +4,9 @@
 
 #include "eventhook.h"
 #include "stallreport.h"
+#include "threadnumber.h"
 
 #include <QtCore/QLoggingCategory>
-#include <QtCore/QThread>
 
 #include <algorithm>
 #include <csignal>
@@ -16,11 +16,7 @@
 #include <thread>
 #include <utility>
 
-#include <dlfcn.h>
-#ifdef Q_OS_LINUX
-#    include <sys/syscall.h>
-#    include <unistd.h>
-#endif
+#include <pthread.h>
 
 Q_LOGGING_CATEGORY(lcStalls, "glib.eventdispatcher.stalls")
 
@@ -49,16 +45,6 @@ StallWatcher::TimePoint middle(StallWatcher::TimePoint last, StallWatcher::TimeP
     return last == StallWatcher::TimePoint() ? now : last + (now - last) / 2;
 }
 
-/// As debuggers show it.
-long threadNumber()
-{
-#ifdef Q_OS_LINUX
-    return syscall(SYS_gettid);
-#else
-    return long(reinterpret_cast<quintptr>(QThread::currentThreadId()));
-#endif
-}
-
 std::chrono::nanoseconds processorTimeOf(pthread_t thread)
 {
     clockid_t clock;
@@ -66,14 +52,6 @@ std::chrono::nanoseconds processorTimeOf(pthread_t thread)
     if (pthread_getcpuclockid(thread, &clock) == 0)
         clock_gettime(clock, &time);
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-/// Qt and the system call what is here, and will after a dlclose().
-void keepLibraryLoaded()
-{
-    Dl_info info;
-    if (dladdr(&theWatcher, &info) && info.dli_fname)
-        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 void readEnvironment()
@@ -99,6 +77,10 @@ StallWatcher &StallWatcher::instance()
     if (watcher)
         return *watcher;
     auto *const made = new StallWatcher;
+    // A child has none of the parent's threads, and perhaps the parent's locks. It starts anew when its loop has a turn.
+    [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] {
+        parentsWatcher = theWatcher.exchange(nullptr, std::memory_order_relaxed);
+    });
     if (theWatcher.compare_exchange_strong(watcher, made, std::memory_order_acq_rel))
         return *made;
     delete made;
@@ -124,19 +106,18 @@ void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
     }
     theLimit.store(std::chrono::nanoseconds(newLimit).count(), std::memory_order_relaxed);
     wasEverOn.store(true, std::memory_order_relaxed);
-    instance().m_changed.notify_all();
+    StallWatcher &watcher = instance();
+    const std::lock_guard lock(watcher.m_mutex);
+    if (!watcher.m_watches.empty())
+        watcher.start();
+    watcher.m_changed.notify_all();
 }
 
 bool StallWatcher::prepare()
 {
     if (!StallSampler::prepare())
         return false;
-    keepLibraryLoaded();
     hookEvents();
-    // A child has none of the parent's threads, and perhaps the parent's locks. It starts anew when its loop has a turn.
-    pthread_atfork(nullptr, nullptr, [] {
-        parentsWatcher = theWatcher.exchange(nullptr, std::memory_order_relaxed);
-    });
     return true;
 }
 
@@ -148,7 +129,8 @@ void StallWatcher::add(Activity *activity)
     watch.thread = pthread_self();
     watch.threadNumber = threadNumber();
     m_watches.push_back(watch);
-    start();
+    if (limit() > 0ns)
+        start();
 }
 
 void StallWatcher::remove(Activity *activity)

@@ -5,6 +5,7 @@
 #include "glibeventdispatcher_p.h"
 
 #include "../diagnosis/stallwatcher.h"
+#include "../diagnosis/tracer.h"
 #include "../selector/racedetector.h"
 
 #include <QtCore/QSocketNotifier>
@@ -69,12 +70,23 @@ GLibEventDispatcher::Statistics GLibEventDispatcher::statistics() const
     return result;
 }
 
+void GLibEventDispatcherPrivate::noteActivityHere()
+{
+    auto *const here = qobject_cast<GLibEventDispatcher *>(QAbstractEventDispatcher::instance());
+    if (here)
+        here->d->noteActivity();
+}
+
 void GLibEventDispatcher::setStallLimit(std::chrono::milliseconds limit)
 {
     StallWatcher::setLimit(limit);
-    auto *const here = qobject_cast<GLibEventDispatcher *>(QAbstractEventDispatcher::instance());
-    if (here)
-        here->d->watchForStalls();
+    GLibEventDispatcherPrivate::noteActivityHere();
+}
+
+void GLibEventDispatcher::setTraceFile(const QString &name)
+{
+    Tracer::setFile(name);
+    GLibEventDispatcherPrivate::noteActivityHere();
 }
 
 bool GLibEventDispatcher::processEvents(QEventLoop::ProcessEventsFlags flags)

@@ -3,6 +3,7 @@
 #include "glibeventdispatcher_p.h"
 
 #include "../diagnosis/stallwatcher.h"
+#include "../diagnosis/tracer.h"
 
 #include <QtCore/QCoreApplication>
 #include <QtCore/QTimerEvent>
@@ -86,14 +87,15 @@ void GLibEventDispatcherPrivate::start()
     started->bindToThread();
     started->attach(this, priority);
     selector = started;
-    watchForStalls();
+    noteActivity();
     // Events may have been posted when nobody could be told.
     started->wakeUp().request();
 }
 
-void GLibEventDispatcherPrivate::watchForStalls()
+void GLibEventDispatcherPrivate::noteActivity()
 {
-    if (activity || !selector || !StallWatcher::isWanted())
+    const bool watchesForStalls = StallWatcher::isWanted();
+    if (activity || !selector || !(Tracer::isWanted() || watchesForStalls))
         return;
     activity = std::make_unique<Activity>();
     selector.load()->setActivity(activity.get());
@@ -151,7 +153,10 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     Turn turn;
     // What a wake-up is for is looked at from here on.
     const bool wasWoken = selector.load()->takeWakeUp();
-    enter(Activity::Step::Events);
+    if (activity) {
+        activity->enter(Activity::Step::Events);
+        activity->noteWaker(selector.load()->wakeUp().waker().take());
+    }
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {

@@ -32,8 +32,10 @@ public:
     void start();
     bool processEvents(Flags flags);
     void setPriority(int priority);
-    /// Has what the thread does written down from the next step on, if stalls are to be reported.
-    void watchForStalls();
+    /// Has what the thread does written down from the next step on, if stalls are to be reported or a trace is written.
+    void noteActivity();
+    /// Has the calling thread's dispatcher do so.
+    static void noteActivityHere();
     void reportOwnership();
     /// Whether the running thread is not that of both the dispatcher and @p object.
     bool isForeign(const QObject *object) const
@@ -61,7 +63,7 @@ public:
     TimerQueue timers;
     WindowSystem windowSystem;
     std::atomic<bool> interrupted{false};
-    std::unique_ptr<Activity> activity; // nullptr unless stalls are watched for
+    std::unique_ptr<Activity> activity; // nullptr unless somebody wants to know
 
 private:
     /// Who waits for work.

@@ -68,6 +68,7 @@ int WakeUp::fd()
 
 void WakeUp::signal()
 {
+    m_waker.note();
     // EAGAIN means that the descriptor is readable already.
     const std::uint64_t one = 1;
     if (write(m_writeEnd, &one, sizeof one) < 0 && errno != EAGAIN)

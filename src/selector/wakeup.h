@@ -3,6 +3,8 @@
 #ifndef WAKEUP_H
 #define WAKEUP_H
 
+#include "../diagnosis/waker.h"
+
 #include <glib.h>
 
 #include <atomic>
@@ -45,6 +47,9 @@ public:
     void setPolling(bool polling) { m_polling.store(polling, std::memory_order_seq_cst); }
     bool isPolling() const { return m_polling.load(std::memory_order_relaxed); }
 
+    /// Who has made fd() readable.
+    Waker &waker() { return m_waker; }
+
     /// To be polled for readability, and drained when it was found readable.
     int fd();
     void drain();
@@ -60,6 +65,7 @@ private:
     int m_readEnd = -1;
     std::atomic<int> m_writeEnd{-1}; // other threads write to it
     unsigned m_forks;
+    Waker m_waker;
 };
 
 /// Says that a poll is being prepared or running, to the end of its scope. Scopes may be nested: a source's
