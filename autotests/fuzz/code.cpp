@@ -94,6 +94,11 @@ Text statement(const Operation &o, std::set<Text> &declarations)
         return needObject(o.target) + "->deleteLater();";
     case Kind::Delete:
         return "delete " + needObject(o.target) + ";";
+    case Kind::Move:
+        return (o.option ? needNotifier() + "." : needObject(o.target) + "->") + "moveToThread("
+            + (o.performer == OtherThreads ? "qApp->thread()" : "&worker") + ");";
+    case Kind::WorkerTurn:
+        return "dispatcher()->processEvents(QEventLoop::AllEvents); // in the worker, with a dispatcher of the same kind";
     case Kind::StartTimer:
         declarations.insert("QTimer timer" + target + ";");
         return "start(timer" + target + ", " + number(o.value) + " * Unit, Qt::" + TimerTypes[o.option] + ", "

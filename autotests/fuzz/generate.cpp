@@ -48,14 +48,15 @@ constexpr Weight InHandlers[] = {
     {Kind::Post, 22}, {Kind::Exit, 10}, {Kind::Quit, 2}, {Kind::Nest, 9}, {Kind::ProcessEvents, 8},
     {Kind::Interrupt, 3}, {Kind::WakeUp, 4}, {Kind::Throw, 2}, {Kind::SendPosted, 3}, {Kind::RemovePosted, 2},
     {Kind::DeleteLater, 6}, {Kind::Delete, 2}, {Kind::StartTimer, 14}, {Kind::StopTimer, 4}, {Kind::Enable, 7},
-    {Kind::Disable, 4}, {Kind::Write, 6}, {Kind::Drain, 3}, {Kind::HangUp, 1}, {Kind::Reopen, 2}};
+    {Kind::Disable, 4}, {Kind::Write, 6}, {Kind::Drain, 3}, {Kind::HangUp, 1}, {Kind::Reopen, 2}, {Kind::Move, 8}};
 constexpr Weight InMain[] = {
     {Kind::Post, 20}, {Kind::StartTimer, 16}, {Kind::Enable, 14}, {Kind::Write, 4}, {Kind::DeleteLater, 3},
     {Kind::WakeUp, 2}, {Kind::Interrupt, 1}, {Kind::ProcessEvents, 14}, {Kind::Nest, 10}, {Kind::Exec, 8},
-    {Kind::StopTimer, 3}, {Kind::Disable, 2}, {Kind::Drain, 2}, {Kind::SendPosted, 2}, {Kind::Reopen, 1}};
+    {Kind::StopTimer, 3}, {Kind::Disable, 2}, {Kind::Drain, 2}, {Kind::SendPosted, 2}, {Kind::Reopen, 1},
+    {Kind::Move, 5}};
 constexpr Weight Elsewhere[] = {
     {Kind::Post, 24}, {Kind::WakeUp, 8}, {Kind::Write, 20}, {Kind::HangUp, 2}, {Kind::Exit, 10},
-    {Kind::Quit, 2}, {Kind::Interrupt, 3}, {Kind::DeleteLater, 3}};
+    {Kind::Quit, 2}, {Kind::Interrupt, 3}, {Kind::DeleteLater, 3}, {Kind::Move, 12}, {Kind::WorkerTurn, 14}};
 constexpr Weight OfGLib[] = {
     {Kind::NestGLib, 8}, {Kind::AddIdle, 8}, {Kind::AddTimeout, 6}, {Kind::AddFd, 6}, {Kind::RemoveSource, 3}};
 
@@ -92,6 +93,7 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::WakeUp:
     case Kind::Throw:
     case Kind::SendPosted:
+    case Kind::WorkerTurn:
         break;
     case Kind::Nest:
         operation.option = anyFlags(random);
@@ -117,6 +119,11 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::DeleteLater:
     case Kind::Delete:
         operation.target = random.below(ObjectCount);
+        break;
+    case Kind::Move:
+        operation.option = random.chance(30);
+        operation.target = random.below(operation.option ? SocketCount : ObjectCount);
+        operation.value = operation.option && random.chance(30) ? random.below(3) : 0;
         break;
     case Kind::StartTimer:
         operation.target = random.below(TimerCount);

@@ -22,10 +22,11 @@ constexpr std::size_t MostHandlers = 8;
 
 }
 
-Player::Player(const Operations &operations, Outside outside)
+Player::Player(const Operations &operations, Outside outside, HelperThread &helper)
     : m_operations(operations)
     , m_outside(outside)
     , m_dispatcher(QAbstractEventDispatcher::instance())
+    , m_helper(helper)
 {
     for (int number = 0; number < ChannelCount; ++number) {
         m_channels.push_back(std::make_unique<Channel>(
@@ -39,6 +40,14 @@ Player::Player(const Operations &operations, Outside outside)
 
 Player::~Player()
 {
+    m_helper.call([this] {
+        for (int number = 0; number < ObjectCount; ++number)
+            moveBack(number);
+        for (const auto &channel : m_channels) {
+            for (int type = 0; type < 3; ++type)
+                channel->move(type, m_dispatcher->thread());
+        }
+    });
     for (const auto &source : m_sources) {
         if (!source->isRemoved)
             source->remove();
@@ -51,7 +60,11 @@ Player::~Player()
 void Player::play()
 {
     // The first turns are about what came before the program.
-    while (m_dispatcher->processEvents(QEventLoop::AllEvents)) { }
+    const auto finishTurns = [] {
+        while (QAbstractEventDispatcher::instance()->processEvents(QEventLoop::AllEvents)) { }
+    };
+    finishTurns();
+    m_helper.call(finishTurns);
     VirtualTime::start(this);
     QObject context;
     QObject::connect(m_dispatcher, &QAbstractEventDispatcher::awake, &context, [this] { onAwake(); });
@@ -69,8 +82,9 @@ void Player::play()
             Log::wrong("the last loop ends again and again");
         loop({Main, Kind::Exec});
     }
+    m_helper.call([this] { workerTurn(); });
     if (!m_posted.empty())
-        Log::wrong("event %d was never sent", *m_posted.begin());
+        Log::wrong("event %d was never sent", m_posted.begin()->first);
     VirtualTime::stop();
 }
 
@@ -155,8 +169,14 @@ void Player::perform(const Operation &operation)
         }
         break;
     case Kind::Delete:
-        if (!isRunning(operation.target))
+        if (!isRunning(operation.target) && !isInWorker(operation.target))
             delete m_objects[std::size_t(operation.target)];
+        break;
+    case Kind::Move:
+        move(operation);
+        break;
+    case Kind::WorkerTurn:
+        workerTurn();
         break;
     case Kind::StartTimer:
         startTimer(operation);
@@ -165,7 +185,8 @@ void Player::perform(const Operation &operation)
         stopTimer(m_timers[std::size_t(operation.target)]);
         break;
     case Kind::Enable:
-        if (!isReadyElsewhere(operation.target)) {
+        if (!isReadyElsewhere(operation.target)
+            && !m_channels[std::size_t(operation.target)]->isMoved(operation.value)) {
             Channel &channel = *m_channels[std::size_t(operation.target)];
             channel.handlers[operation.value] = operation.handler;
             channel.counts[operation.value] = operation.count;
@@ -187,6 +208,8 @@ void Player::perform(const Operation &operation)
             m_channels[std::size_t(operation.target)]->hangUp();
         break;
     case Kind::Reopen:
+        if (m_channels[std::size_t(operation.target)]->hasMoved())
+            break;
         removeSourcesOf(*m_channels[std::size_t(operation.target)]);
         m_channels[std::size_t(operation.target)]->reopen(operation.option);
         break;
@@ -241,6 +264,7 @@ void Player::loop(const Operation &operation)
         note("caught");
     }
     m_frames.pop_back();
+    VirtualTime::advance(VirtualTime::TurnCost);
     m_isAwake = true; // the turn that it was in is
     m_isWoken = false; // the loop inside may have polled it
     if (!m_frames.empty()) {
@@ -345,6 +369,8 @@ bool Player::isRunning(int object) const
 /// Whether it lives at least until the handlers that belong to it have ended.
 bool Player::mayDeleteLater(int object, bool fromElsewhere) const
 {
+    if (isInWorker(object))
+        return false;
     const auto running = std::count_if(m_running.begin(), m_running.end(), [object](const Running &that) {
         return that.object == object;
     });
@@ -356,7 +382,7 @@ bool Player::mayDeleteLater(int object, bool fromElsewhere) const
 bool Player::isReadyElsewhere(int channel) const
 {
     for (int number = 0; number < ChannelCount; ++number) {
-        if (number != channel && m_channels[std::size_t(number)]->isReady())
+        if (number != channel && m_channels[std::size_t(number)]->mayBeReady())
             return true;
     }
     return false;
@@ -364,7 +390,7 @@ bool Player::isReadyElsewhere(int channel) const
 
 bool Player::isLate(const Timer &timer) const
 {
-    return timer.id && timer.interval > 0ns && timer.due <= VirtualTime::now();
+    return timer.id && !timer.isMoved && timer.interval > 0ns && timer.due <= VirtualTime::now();
 }
 
 /// Which of them comes first is left open.

@@ -13,8 +13,11 @@
 #include <QtCore/QPointer>
 
 #include <array>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 typedef struct _GMainLoop GMainLoop;
@@ -31,7 +34,7 @@ class Player final : public VirtualTime::Surroundings
 public:
     enum class Outside { Qt, GLib }; ///< Whose loop is the outermost
 
-    Player(const Program::Operations &operations, Outside outside);
+    Player(const Program::Operations &operations, Outside outside, HelperThread &helper);
     ~Player();
     Q_DISABLE_COPY_MOVE(Player)
 
@@ -59,10 +62,12 @@ private:
     {
         int id = 0; // 0: not active
         int handler = 0;
+        int type = Qt::PreciseTimer;
         int ticks = 0; // left
         VirtualTime::TimePoint interval{};
         VirtualTime::TimePoint due{};
         int runs = 0; // of its handler, now
+        bool isMoved = false; // to the worker, or back and not running here yet
     };
 
     /// What a handler that is running belongs to.
@@ -114,6 +119,18 @@ private:
     bool hasReadySource() const;
     std::optional<VirtualTime::TimePoint> nextSource() const;
 
+    // What is in the worker, in worker.cpp.
+    bool isInWorker(int object) const;
+    bool isInWorker(const Timer &timer) const { return timer.isMoved && isInWorker(objectOf(timer)); }
+    int objectOf(const Timer &timer) const { return int(&timer - m_timers.data()) % Program::ObjectCount; }
+    void move(const Operation &operation);
+    void moveBack(int object);
+    void onTimersMoved(int object);
+    void workerTurn();
+    void onWorkerTimer(int object, int id);
+    void onWorkerActivated(int channel, int type);
+    void workerSleeping() override;
+
     // VirtualTime::Surroundings, in surroundings.cpp.
     void polling() override;
     void sleptUntilReady() override;
@@ -123,6 +140,8 @@ private:
     std::optional<VirtualTime::TimePoint> nextTimer() const override;
     void idle() override;
     bool isQuiet() const;
+    /// An event that the main thread has to send.
+    std::optional<int> unsentEvent() const;
 
     int flags() const { return m_frames.empty() ? 0 : m_frames.back()->flags; }
     [[gnu::format(printf, 2, 3)]] void note(const char *format, ...) const;
@@ -130,7 +149,7 @@ private:
     const Program::Operations m_operations;
     const Outside m_outside;
     QAbstractEventDispatcher *const m_dispatcher;
-    HelperThread m_helper;
+    HelperThread &m_helper; // all the other threads, and the worker
 
     std::vector<Frame *> m_frames;
     std::vector<Running> m_running;
@@ -138,13 +157,15 @@ private:
     std::array<Timer, Program::TimerCount> m_timers;
     std::vector<std::unique_ptr<Channel>> m_channels;
     std::vector<std::unique_ptr<Source>> m_sources;
-    std::set<int> m_posted; // numbers of events that are neither sent nor removed
+    std::map<int, int> m_posted; // the objects of events that are neither sent nor removed, by number
     int m_lastPosted = 0;
     std::set<int> m_deletedLater; // objects that will be
 
     std::vector<Operation> m_steps; // of other threads
     std::size_t m_nextStep = 0;
     VirtualTime::TimePoint m_nextStepTime{};
+
+    std::set<std::pair<int, int>> m_servedInWorker; // by its current turn: timers (-1, number), channels and types
 
     int m_performed = 0;
     int m_rescues = 0;

@@ -45,8 +45,9 @@ int argumentCount = 1;
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
     {
         QCoreApplication app(argumentCount, arguments);
+        HelperThread helper(backend.isOurs ? new GLibEventDispatcher : nullptr);
         for (const Operations &operations : programs) {
-            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt).play();
+            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt, helper).play();
             Log::endProgram();
         }
     }

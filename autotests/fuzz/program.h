@@ -28,6 +28,8 @@ enum class Kind {
     RemovePosted, ///< ... removePostedEvents() for object "target"
     DeleteLater,
     Delete,
+    Move, ///< Object "target", or if "option" that notifier, to the worker; OtherThreads move it back
+    WorkerTurn, ///< One call of the worker's processEvents()
     // Timers.
     StartTimer, ///< Number "target", "value" units long, of type "option", for "count" ticks
     StopTimer,
