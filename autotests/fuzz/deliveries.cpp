@@ -113,7 +113,7 @@ void Player::startTimer(const Operation &operation)
     timer.handler = operation.handler;
     timer.type = units > 0 ? operation.option : int(Qt::PreciseTimer);
     timer.ticks = operation.count;
-    if (VirtualTime::now() > now * Unit + Unit / 4)
+    if (VirtualTime::now() > now * Unit + VirtualTime::Tolerance)
         timer.ticks = 1; // The next one would not be on the grid.
     // It is put on the grid of units, so that small delays do not add up.
     const auto untilDue = (now + units) * Unit - VirtualTime::now();

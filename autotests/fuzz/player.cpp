@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::size_t MostLoops = 4;
 constexpr int MostEndings = 200;
-constexpr std::size_t MostHandlers = 8;
 
 }
 
@@ -26,8 +25,11 @@ Player::Player(const Operations &operations, Outside outside, HelperThread &help
     : m_operations(operations)
     , m_outside(outside)
     , m_dispatcher(QAbstractEventDispatcher::instance())
+    , m_isOurs(m_dispatcher->inherits("GLibEventDispatcher"))
     , m_helper(helper)
+    , m_windows([this](int window, Windows::Event event, int input) { onWindow(window, event, input); })
 {
+    m_updates.fill(Never);
     for (int number = 0; number < ChannelCount; ++number) {
         m_channels.push_back(std::make_unique<Channel>(
             number == FileChannel ? Channel::MountInfo : Channel::Sockets, [this, number](int type) { onActivated(number, type); }));
@@ -40,14 +42,7 @@ Player::Player(const Operations &operations, Outside outside, HelperThread &help
 
 Player::~Player()
 {
-    m_helper.call([this] {
-        for (int number = 0; number < ObjectCount; ++number)
-            moveBack(number);
-        for (const auto &channel : m_channels) {
-            for (int type = 0; type < 3; ++type)
-                channel->move(type, m_dispatcher->thread());
-        }
-    });
+    m_helper.call([this] { moveAllBack(); });
     for (const auto &source : m_sources) {
         if (!source->isRemoved)
             source->remove();
@@ -82,6 +77,7 @@ void Player::play()
             Log::wrong("the last loop ends again and again");
         loop({Main, Kind::Exec});
     }
+    checkLostWindowEvents();
     m_helper.call([this] { workerTurn(); });
     if (!m_posted.empty())
         Log::wrong("event %d was never sent", m_posted.begin()->first);
@@ -219,6 +215,14 @@ void Player::perform(const Operation &operation)
     case Kind::RemoveSource:
         performGLib(operation);
         break;
+    case Kind::ShowWindow:
+    case Kind::HideWindow:
+    case Kind::CloseWindow:
+    case Kind::DestroyWindow:
+    case Kind::RequestUpdate:
+    case Kind::Input:
+        performWindow(operation);
+        break;
     }
 }
 
@@ -250,6 +254,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind == Kind::NestGLib)
         frame.flags = flags();
     stopZeroTimersBesideLateOnes();
+    remindOfInput();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
     try {
@@ -267,6 +272,9 @@ void Player::loop(const Operation &operation)
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isAwake = true; // the turn that it was in is
     m_isWoken = false; // the loop inside may have polled it
+    // Whether there is one left decides what the next call returns.
+    if (frame.kind == Kind::ProcessEvents && frame.hadLoops)
+        wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;
         // The same wake-up decides whether the call outside waits.
@@ -274,6 +282,7 @@ void Player::loop(const Operation &operation)
             wakeUp();
     }
     remindOfDeletes();
+    remindOfInput();
     stopZeroTimersBesideLateOnes();
 }
 
@@ -343,63 +352,4 @@ void Player::quit(int code)
         return;
     m_isWoken = true;
     QCoreApplication::exit(code);
-}
-
-/// An exception must not leave a callback of GLib's.
-bool Player::mayThrow() const
-{
-    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib
-        && m_frames.back()->callbacks == 0;
-}
-
-/// Whether the current turn is at its posted events.
-bool Player::isInPostedEvent() const
-{
-    return std::any_of(m_running.begin(), m_running.end(), [this](const Running &running) {
-        return running.isPostedEvent && running.level == m_frames.size();
-    });
-}
-
-bool Player::isRunning(int object) const
-{
-    return std::any_of(m_running.begin(), m_running.end(),
-                       [object](const Running &running) { return running.object == object; });
-}
-
-/// Whether it lives at least until the handlers that belong to it have ended.
-bool Player::mayDeleteLater(int object, bool fromElsewhere) const
-{
-    if (isInWorker(object))
-        return false;
-    const auto running = std::count_if(m_running.begin(), m_running.end(), [object](const Running &that) {
-        return that.object == object;
-    });
-    return running == 0
-        || (!fromElsewhere && running == 1 && m_running.back().object == object
-            && m_running.back().level == m_frames.size());
-}
-
-bool Player::isReadyElsewhere(int channel) const
-{
-    for (int number = 0; number < ChannelCount; ++number) {
-        if (number != channel && m_channels[std::size_t(number)]->mayBeReady())
-            return true;
-    }
-    return false;
-}
-
-bool Player::isLate(const Timer &timer) const
-{
-    return timer.id && !timer.isMoved && timer.interval > 0ns && timer.due <= VirtualTime::now();
-}
-
-/// Which of them comes first is left open.
-void Player::stopZeroTimersBesideLateOnes()
-{
-    if (std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
-        return;
-    for (Timer &timer : m_timers) {
-        if (timer.id && timer.interval == 0ns)
-            stopTimer(timer);
-    }
 }

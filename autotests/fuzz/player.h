@@ -7,6 +7,7 @@
 #include "helperthread.h"
 #include "program.h"
 #include "virtualtime.h"
+#include "windows.h"
 
 #include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QEventLoop>
@@ -73,7 +74,7 @@ private:
     /// What a handler that is running belongs to.
     struct Running
     {
-        int object; // -1: none
+        int object; // -1: none; from ObjectCount on: windows
         std::size_t level;
         bool isPostedEvent;
     };
@@ -90,14 +91,16 @@ private:
     void quit(int code);
     void wakeUp();
     void remindOfDeletes();
-    bool mayThrow() const;
     Object *object(int number);
-    bool isInPostedEvent() const;
-    bool isRunning(int object) const;
-    bool mayDeleteLater(int object, bool fromElsewhere) const;
     void post(const Operation &operation);
     void startTimer(const Operation &operation);
     void stopTimer(Timer &timer);
+
+    // What makes sense, in allowed.cpp.
+    bool mayThrow() const;
+    bool isInPostedEvent() const;
+    bool isRunning(int object) const;
+    bool mayDeleteLater(int object, bool fromElsewhere) const;
     void stopZeroTimersBesideLateOnes();
     bool isLate(const Timer &timer) const;
     bool isReadyElsewhere(int channel) const;
@@ -119,12 +122,23 @@ private:
     bool hasReadySource() const;
     std::optional<VirtualTime::TimePoint> nextSource() const;
 
+    // Windows, in windowevents.cpp.
+    void performWindow(const Operation &operation);
+    void forgetInput(int window);
+    void onWindow(int window, Windows::Event event, int input);
+    std::optional<int> missingInput() const;
+    bool hasWindowEvents() const;
+    void checkWindows() const;
+    void checkLostWindowEvents() const;
+    void remindOfInput();
+
     // What is in the worker, in worker.cpp.
     bool isInWorker(int object) const;
     bool isInWorker(const Timer &timer) const { return timer.isMoved && isInWorker(objectOf(timer)); }
     int objectOf(const Timer &timer) const { return int(&timer - m_timers.data()) % Program::ObjectCount; }
     void move(const Operation &operation);
     void moveBack(int object);
+    void moveAllBack();
     void onTimersMoved(int object);
     void workerTurn();
     void onWorkerTimer(int object, int id);
@@ -149,6 +163,7 @@ private:
     const Program::Operations m_operations;
     const Outside m_outside;
     QAbstractEventDispatcher *const m_dispatcher;
+    const bool m_isOurs;
     HelperThread &m_helper; // all the other threads, and the worker
 
     std::vector<Frame *> m_frames;
@@ -166,6 +181,18 @@ private:
     VirtualTime::TimePoint m_nextStepTime{};
 
     std::set<std::pair<int, int>> m_servedInWorker; // by its current turn: timers (-1, number), channels and types
+
+    struct Input
+    {
+        int window;
+        int handler;
+        bool mayBeDropped; // by Qt, since the window was hidden meanwhile
+    };
+    Windows m_windows;
+    std::map<int, Input> m_inputs; // that are queued, by number
+    int m_lastInput = 0;
+    std::array<std::array<int, Windows::EventCount>, Program::WindowCount> m_windowHandlers{};
+    std::array<VirtualTime::TimePoint, Program::WindowCount> m_updates; // when they are due
 
     int m_performed = 0;
     int m_rescues = 0;

@@ -46,6 +46,13 @@ enum class Kind {
     AddTimeout, ///< ... every "option" units
     AddFd, ///< ... for the socket of channel "option"
     RemoveSource,
+    // Windows.
+    ShowWindow,
+    HideWindow,
+    CloseWindow,
+    DestroyWindow,
+    RequestUpdate,
+    Input, ///< A key (option) or a move of the mouse, queued as the platform does
 };
 
 /// Who performs an operation; numbers from 1 are handlers.
@@ -73,10 +80,12 @@ constexpr int SocketCount = 3;
 constexpr int FileChannel = SocketCount;
 constexpr int ChannelCount = SocketCount + 1;
 constexpr int SourceCount = 4;
+constexpr int WindowCount = 3;
 
 enum class Family {
     Qt, ///< What any of Qt's dispatchers can run
     GLib, ///< With GLib's sources and loops
+    Windows, ///< ... and with windows
 };
 
 /// The program number @p seed; the same everywhere.

@@ -52,6 +52,7 @@ void Player::sleeping()
         }
     }
     checkSources();
+    checkWindows();
     if (!m_blockIsAnnounced)
         Log::wrong("sleeps without aboutToBlock()");
 }
@@ -59,7 +60,7 @@ void Player::sleeping()
 /// Whether the dispatcher is bound to sleep.
 bool Player::isQuiet() const
 {
-    if (unsentEvent() || m_isWoken || hasReadySource() || (!m_frames.empty() && m_frames.back()->isTold))
+    if (unsentEvent() || m_isWoken || hasReadySource() || hasWindowEvents() || (!m_frames.empty() && m_frames.back()->isTold))
         return false;
     if (!(flags() & QEventLoop::ExcludeSocketNotifiers)
         && std::any_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->isReady(); }))
@@ -100,6 +101,10 @@ std::optional<TimePoint> Player::nextTimer() const
     std::optional<TimePoint> next = nextSource();
     if (flags() & QEventLoop::X11ExcludeTimers)
         return next;
+    for (const TimePoint update : m_updates) {
+        if (update != Never && update > VirtualTime::now() - VirtualTime::Tolerance)
+            next = std::min(update, next.value_or(update));
+    }
     for (const Timer &timer : m_timers) {
         if (timer.id && !timer.isMoved && timer.due > VirtualTime::now() - VirtualTime::Tolerance)
             next = std::min(timer.due, next.value_or(TimePoint::max()));

@@ -9,14 +9,6 @@
 
 using namespace Program;
 using namespace std::chrono_literals;
-using VirtualTime::TimePoint;
-
-namespace {
-
-/// When a timer is due that Qt has not started in the new thread yet.
-constexpr TimePoint Never = TimePoint::max();
-
-}
 
 bool Player::isInWorker(int number) const
 {
@@ -75,6 +67,16 @@ void Player::moveBack(int number)
         return posted.second == number;
     });
     m_objects[std::size_t(number)]->moveToThread(m_dispatcher->thread());
+}
+
+void Player::moveAllBack()
+{
+    for (int number = 0; number < ObjectCount; ++number)
+        moveBack(number);
+    for (const auto &channel : m_channels) {
+        for (int type = 0; type < 3; ++type)
+            channel->move(type, m_dispatcher->thread());
+    }
 }
 
 void Player::onTimersMoved(int number)
