@@ -212,6 +212,7 @@ void Player::onAwake()
     turn();
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isWoken = false;
+    m_isInterrupted = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;
 }

@@ -136,7 +136,7 @@ void Player::perform(const Operation &operation)
         quit(operation.value);
         break;
     case Kind::Interrupt:
-        m_isWoken = true;
+        m_isWoken = m_isInterrupted = true;
         m_dispatcher->interrupt();
         break;
     case Kind::WakeUp:
@@ -244,6 +244,9 @@ void Player::loop(const Operation &operation)
     if (operation.kind == Kind::ProcessEvents
         && std::any_of(m_frames.begin(), m_frames.end(), [](const Frame *f) { return f->isTold; }))
         return;
+    // ... and that the turn was, by a loop in it.
+    if (operation.kind == Kind::ProcessEvents && m_isInterrupted && !m_frames.empty())
+        return;
     // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
     // and not with the other.
     if (operation.kind == Kind::ProcessEvents && isInPostedEvent())
@@ -272,6 +275,7 @@ void Player::loop(const Operation &operation)
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isAwake = true; // the turn that it was in is
     m_isWoken = false; // the loop inside may have polled it
+    m_isInterrupted = m_isInterrupted || frame.kind != Kind::ProcessEvents;
     // Whether there is one left decides what the next call returns.
     if (frame.kind == Kind::ProcessEvents && frame.hadLoops)
         wakeUp();

@@ -199,6 +199,7 @@ private:
     bool m_isIdleOutside = false; // the outermost loop has nothing left
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
+    bool m_isInterrupted = false; // the turn
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };
