@@ -113,10 +113,10 @@ void Player::startTimer(const Operation &operation)
     timer.handler = operation.handler;
     timer.type = units > 0 ? operation.option : int(Qt::PreciseTimer);
     timer.ticks = operation.count;
-    if (VirtualTime::now() > now * Unit + VirtualTime::Tolerance)
+    if (VirtualTime::now() > now * Unit + Unit / 20)
         timer.ticks = 1; // The next one would not be on the grid.
-    // It is put on the grid of units, so that small delays do not add up.
-    const auto untilDue = (now + units) * Unit - VirtualTime::now();
+    // It comes to the grid of units with its last tick, so that small delays do not add up.
+    const auto untilDue = units * Unit - (VirtualTime::now() - now * Unit) / timer.ticks;
     timer.interval = units > 0 ? std::chrono::floor<std::chrono::milliseconds>(untilDue) : 0ms;
     timer.due = VirtualTime::now() + timer.interval;
     timer.id = owner->startTimer(std::chrono::duration_cast<std::chrono::milliseconds>(timer.interval),
