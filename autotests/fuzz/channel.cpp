@@ -5,6 +5,7 @@
 #include "virtualtime.h"
 
 #include <QtCore/QEvent>
+#include <QtCore/QThread>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -26,29 +27,36 @@ constexpr short EventsByType[] = {POLLIN, POLLOUT, POLLPRI};
 
 bool hasMounts = false;
 
+}
+
 class Notifier final : public QSocketNotifier
 {
 public:
-    Notifier(int fd, int type, const Channel::Activated &activated)
-        : QSocketNotifier(fd, Type(type))
-        , m_activated(activated)
+    Notifier(Channel *channel, int type)
+        : QSocketNotifier(channel->fd(), Type(type))
+        , m_channel(channel)
     {
     }
 
 protected:
     bool event(QEvent *event) override
     {
-        if (event->type() != QEvent::SockAct)
-            return QSocketNotifier::event(event);
-        m_activated(int(type()));
-        return true;
+        const auto number = int(type());
+        if (event->type() == QEvent::SockAct) {
+            m_channel->m_activated(number);
+            return true;
+        }
+        const bool isHandled = QSocketNotifier::event(event);
+        if (event->type() == QEvent::MetaCall) { // Qt enables it in the thread that it has moved to
+            m_channel->m_isToBeEnabled[number] = false;
+            m_channel->m_isMoved[number] = thread() != m_channel->m_thread;
+        }
+        return isHandled;
     }
 
 private:
-    const Channel::Activated &m_activated;
+    Channel *const m_channel;
 };
-
-}
 
 void Channel::ownMounts()
 {
@@ -58,6 +66,7 @@ void Channel::ownMounts()
 
 Channel::Channel(Kind kind, Activated activated)
     : m_kind(kind)
+    , m_thread(QThread::currentThread())
     , m_activated([this, call = std::move(activated)](int type) {
         m_isChanged = false;
         call(type);
@@ -139,28 +148,54 @@ void Channel::reopen(bool keepDuplicate)
 
 void Channel::enable(int type)
 {
-    if (m_fd < 0)
+    if (m_fd < 0 || m_isMoved[type])
         return;
     if (!m_notifiers[type])
-        m_notifiers[type] = std::make_unique<Notifier>(m_fd, type, m_activated);
+        m_notifiers[type] = std::make_unique<Notifier>(this, type);
     m_notifiers[type]->setEnabled(true);
 }
 
 void Channel::disable(int type)
 {
-    if (m_notifiers[type])
+    if (m_notifiers[type] && m_notifiers[type]->thread() == QThread::currentThread() && !m_isToBeEnabled[type])
         m_notifiers[type]->setEnabled(false);
 }
 
 bool Channel::isEnabled(int type) const
 {
-    return m_notifiers[type] && m_notifiers[type]->isEnabled();
+    return m_notifiers[type] && !m_isMoved[type] && m_notifiers[type]->isEnabled();
+}
+
+bool Channel::move(int type, QThread *thread)
+{
+    auto &notifier = m_notifiers[type];
+    if (!notifier || notifier->thread() != QThread::currentThread() || (thread != m_thread && !isEnabled(type)))
+        return false;
+    m_isToBeEnabled[type] = m_isToBeEnabled[type] || notifier->isEnabled();
+    m_isMoved[type] = thread != m_thread || m_isToBeEnabled[type];
+    notifier->moveToThread(thread);
+    return thread == m_thread && m_isToBeEnabled[type];
+}
+
+bool Channel::isReadyInWorker(int type) const
+{
+    return m_isMoved[type] && m_notifiers[type]->thread() != m_thread && m_notifiers[type]->isEnabled()
+        && VirtualTime::isReady(m_fd, EventsByType[type]);
 }
 
 bool Channel::isReady() const
 {
     for (int type = 0; type < 3; ++type) {
         if (isReady(type))
+            return true;
+    }
+    return false;
+}
+
+bool Channel::mayBeReady() const
+{
+    for (int type = 0; type < 3; ++type) {
+        if (isReady(type) || (m_isMoved[type] && VirtualTime::isReady(m_fd, EventsByType[type])))
             return true;
     }
     return false;

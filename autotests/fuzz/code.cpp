@@ -53,6 +53,10 @@ Text statement(const Operation &o, std::set<Text> &declarations)
         declarations.insert("Channel channel" + number(channel) + ";");
         return "channel" + number(channel);
     };
+    const auto needWindow = [&] {
+        declarations.insert("Window window" + target + ";");
+        return "window" + target;
+    };
     const auto needNotifier = [&] {
         const Text name = NotifierNames[o.value] + target;
         needChannel(o.target);
@@ -94,6 +98,11 @@ Text statement(const Operation &o, std::set<Text> &declarations)
         return needObject(o.target) + "->deleteLater();";
     case Kind::Delete:
         return "delete " + needObject(o.target) + ";";
+    case Kind::Move:
+        return (o.option ? needNotifier() + "." : needObject(o.target) + "->") + "moveToThread("
+            + (o.performer == OtherThreads ? "qApp->thread()" : "&worker") + ");";
+    case Kind::WorkerTurn:
+        return "dispatcher()->processEvents(QEventLoop::AllEvents); // in the worker, with a dispatcher of the same kind";
     case Kind::StartTimer:
         declarations.insert("QTimer timer" + target + ";");
         return "start(timer" + target + ", " + number(o.value) + " * Unit, Qt::" + TimerTypes[o.option] + ", "
@@ -134,6 +143,19 @@ Text statement(const Operation &o, std::set<Text> &declarations)
     case Kind::RemoveSource:
         declarations.insert("GSource *source" + target + " = nullptr;");
         return "g_source_destroy(source" + target + ");";
+    case Kind::ShowWindow:
+        return needWindow() + ".show(); // exposed: " + handler(o);
+    case Kind::HideWindow:
+        return needWindow() + ".hide();";
+    case Kind::CloseWindow:
+        return needWindow() + ".close(); // closed: " + handler(o);
+    case Kind::DestroyWindow:
+        return needWindow() + " = Window();";
+    case Kind::RequestUpdate:
+        return needWindow() + ".requestUpdate(); // updated: " + handler(o);
+    case Kind::Input:
+        return "queue" + Text(o.option ? "KeyRelease(" : "MouseMove(") + needWindow() + ", " + handler(o)
+            + "); // QWindowSystemInterface, if it is shown";
     }
     return {};
 }

@@ -4,6 +4,7 @@
 #include "player_p.h"
 
 #include <QtCore/QCoreApplication>
+#include <QtCore/QThread>
 #include <QtCore/QTimerEvent>
 
 #include <algorithm>
@@ -31,10 +32,21 @@ Player::Object::~Object()
 
 bool Player::Object::event(QEvent *event)
 {
+    if (event->type() == QEvent::MetaCall) { // Qt starts its timers in the thread that it has moved to
+        QObject::event(event);
+        m_player->onTimersMoved(m_number);
+        return true;
+    }
     if (event->type() != QEvent::User)
         return QObject::event(event);
     const auto *posted = static_cast<Event *>(event);
     m_player->m_posted.erase(posted->number());
+    if (thread() != QThread::currentThread())
+        Log::wrong("event %d comes in the wrong thread", posted->number());
+    if (m_player->isInWorker(m_number)) {
+        m_player->note("event %d to object %d in the worker", posted->number(), m_number);
+        return true;
+    }
     m_player->progress();
     m_player->note("event %d to object %d", posted->number(), m_number);
     m_player->run(posted->handler(), m_number, true);
@@ -43,7 +55,12 @@ bool Player::Object::event(QEvent *event)
 
 void Player::Object::timerEvent(QTimerEvent *event)
 {
-    m_player->onTimer(m_number, event->timerId());
+    if (thread() != QThread::currentThread())
+        Log::wrong("a timer fires in the wrong thread");
+    if (m_player->isInWorker(m_number))
+        m_player->onWorkerTimer(m_number, event->timerId());
+    else
+        m_player->onTimer(m_number, event->timerId());
 }
 
 Player::Object *Player::object(int number)
@@ -58,14 +75,16 @@ void Player::post(const Operation &operation)
 {
     QObject *const receiver = object(operation.target);
     const int number = ++m_lastPosted;
-    m_posted.insert(number);
-    m_isWoken = true;
+    m_posted[number] = operation.target;
+    m_isWoken = m_isWoken || !isInWorker(operation.target);
     QCoreApplication::postEvent(receiver, new Event(this, number, operation.handler), operation.value);
 }
 
 void Player::startTimer(const Operation &operation)
 {
     Timer &timer = m_timers[std::size_t(operation.target)];
+    if (isInWorker(objectOf(timer)) || (timer.id && timer.isMoved))
+        return;
     stopTimer(timer);
     QObject *const owner = object(operation.target % ObjectCount);
 
@@ -76,7 +95,7 @@ void Player::startTimer(const Operation &operation)
     const int now = logical(VirtualTime::now());
     std::set<int> taken;
     for (const Timer &other : m_timers) {
-        for (int tick = 0; other.id && tick < other.ticks; ++tick)
+        for (int tick = 0; other.id && !other.isMoved && tick < other.ticks; ++tick)
             taken.insert(logical(other.due + tick * other.interval));
     }
     int units = operation.value;
@@ -90,24 +109,26 @@ void Player::startTimer(const Operation &operation)
     while (isTaken())
         ++units;
 
+    timer.isMoved = false;
     timer.handler = operation.handler;
+    timer.type = units > 0 ? operation.option : int(Qt::PreciseTimer);
     timer.ticks = operation.count;
-    if (VirtualTime::now() > now * Unit + Unit / 4)
+    if (VirtualTime::now() > now * Unit + Unit / 20)
         timer.ticks = 1; // The next one would not be on the grid.
-    // It is put on the grid of units, so that small delays do not add up.
-    const auto untilDue = (now + units) * Unit - VirtualTime::now();
+    // It comes to the grid of units with its last tick, so that small delays do not add up.
+    const auto untilDue = units * Unit - (VirtualTime::now() - now * Unit) / timer.ticks;
     timer.interval = units > 0 ? std::chrono::floor<std::chrono::milliseconds>(untilDue) : 0ms;
     timer.due = VirtualTime::now() + timer.interval;
     timer.id = owner->startTimer(std::chrono::duration_cast<std::chrono::milliseconds>(timer.interval),
-                                 units > 0 ? Qt::TimerType(operation.option) : Qt::PreciseTimer);
+                                 Qt::TimerType(timer.type));
 }
 
 void Player::stopTimer(Timer &timer)
 {
-    if (!timer.id)
+    // Qt would start one that is on its way between threads after it was stopped.
+    if (!timer.id || timer.isMoved)
         return;
-    const auto number = &timer - m_timers.data();
-    m_objects[std::size_t(number % ObjectCount)]->killTimer(timer.id);
+    m_objects[std::size_t(objectOf(timer))]->killTimer(timer.id);
     timer.id = 0;
 }
 
@@ -121,6 +142,8 @@ void Player::onTimer(int object, int id)
     Timer &timer = *found;
     const int number = int(found - m_timers.begin());
     note("timer %d", number);
+    if (timer.isMoved)
+        Log::wrong("timer %d fires before it is started in this thread", number);
     if (flags() & QEventLoop::X11ExcludeTimers)
         Log::wrong("timer %d fires though timers are excluded", number);
     if (VirtualTime::now() < timer.due - VirtualTime::Tolerance)
@@ -142,9 +165,13 @@ void Player::onTimer(int object, int id)
 
 void Player::onActivated(int number, int type)
 {
+    Channel &channel = *m_channels[std::size_t(number)];
+    if (QThread::currentThread() == &m_helper) {
+        onWorkerActivated(number, type);
+        return;
+    }
     progress();
     note("channel %d, %s", number, TypeNames[type]);
-    Channel &channel = *m_channels[std::size_t(number)];
     if (!channel.isEnabled(type))
         Log::wrong("channel %d is activated (%s) though it is disabled", number, TypeNames[type]);
     if (flags() & QEventLoop::ExcludeSocketNotifiers)
@@ -185,6 +212,7 @@ void Player::onAwake()
     turn();
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isWoken = false;
+    m_isInterrupted = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;
 }

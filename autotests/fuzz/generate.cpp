@@ -48,16 +48,21 @@ constexpr Weight InHandlers[] = {
     {Kind::Post, 22}, {Kind::Exit, 10}, {Kind::Quit, 2}, {Kind::Nest, 9}, {Kind::ProcessEvents, 8},
     {Kind::Interrupt, 3}, {Kind::WakeUp, 4}, {Kind::Throw, 2}, {Kind::SendPosted, 3}, {Kind::RemovePosted, 2},
     {Kind::DeleteLater, 6}, {Kind::Delete, 2}, {Kind::StartTimer, 14}, {Kind::StopTimer, 4}, {Kind::Enable, 7},
-    {Kind::Disable, 4}, {Kind::Write, 6}, {Kind::Drain, 3}, {Kind::HangUp, 1}, {Kind::Reopen, 2}};
+    {Kind::Disable, 4}, {Kind::Write, 6}, {Kind::Drain, 3}, {Kind::HangUp, 1}, {Kind::Reopen, 2}, {Kind::Move, 8}};
 constexpr Weight InMain[] = {
     {Kind::Post, 20}, {Kind::StartTimer, 16}, {Kind::Enable, 14}, {Kind::Write, 4}, {Kind::DeleteLater, 3},
     {Kind::WakeUp, 2}, {Kind::Interrupt, 1}, {Kind::ProcessEvents, 14}, {Kind::Nest, 10}, {Kind::Exec, 8},
-    {Kind::StopTimer, 3}, {Kind::Disable, 2}, {Kind::Drain, 2}, {Kind::SendPosted, 2}, {Kind::Reopen, 1}};
+    {Kind::StopTimer, 3}, {Kind::Disable, 2}, {Kind::Drain, 2}, {Kind::SendPosted, 2}, {Kind::Reopen, 1},
+    {Kind::Move, 5}};
 constexpr Weight Elsewhere[] = {
     {Kind::Post, 24}, {Kind::WakeUp, 8}, {Kind::Write, 20}, {Kind::HangUp, 2}, {Kind::Exit, 10},
-    {Kind::Quit, 2}, {Kind::Interrupt, 3}, {Kind::DeleteLater, 3}};
+    {Kind::Quit, 2}, {Kind::Interrupt, 3}, {Kind::DeleteLater, 3}, {Kind::Move, 12}, {Kind::WorkerTurn, 14}};
 constexpr Weight OfGLib[] = {
     {Kind::NestGLib, 8}, {Kind::AddIdle, 8}, {Kind::AddTimeout, 6}, {Kind::AddFd, 6}, {Kind::RemoveSource, 3}};
+
+constexpr Weight OfWindows[] = {
+    {Kind::ShowWindow, 12}, {Kind::HideWindow, 4}, {Kind::CloseWindow, 3}, {Kind::DestroyWindow, 2},
+    {Kind::RequestUpdate, 8}, {Kind::Input, 16}};
 
 template<std::size_t Size>
 Kind any(Random &random, const Weight (&weights)[Size])
@@ -92,6 +97,7 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::WakeUp:
     case Kind::Throw:
     case Kind::SendPosted:
+    case Kind::WorkerTurn:
         break;
     case Kind::Nest:
         operation.option = anyFlags(random);
@@ -117,6 +123,11 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::DeleteLater:
     case Kind::Delete:
         operation.target = random.below(ObjectCount);
+        break;
+    case Kind::Move:
+        operation.option = random.chance(30);
+        operation.target = random.below(operation.option ? SocketCount : ObjectCount);
+        operation.value = operation.option && random.chance(30) ? random.below(3) : 0;
         break;
     case Kind::StartTimer:
         operation.target = random.below(TimerCount);
@@ -164,6 +175,16 @@ Operation anyOperation(Random &random, int performer, Kind kind, int handlers)
     case Kind::RemoveSource:
         operation.target = random.below(SourceCount);
         break;
+    case Kind::ShowWindow:
+    case Kind::HideWindow:
+    case Kind::CloseWindow:
+    case Kind::DestroyWindow:
+    case Kind::RequestUpdate:
+    case Kind::Input:
+        operation.target = random.below(WindowCount);
+        operation.option = random.below(2);
+        operation.handler = anyHandler();
+        break;
     }
     return operation;
 }
@@ -181,19 +202,28 @@ Operations Program::generate(unsigned seed, Family family)
         // dispatcher, where the UNIX one waits.
         if (family == Family::Qt && kind == Kind::ProcessEvents)
             operation.option &= ~int(QEventLoop::WaitForMoreEvents);
+        if (family == Family::Windows && (kind == Kind::Nest || kind == Kind::ProcessEvents) && random.chance(30))
+            operation.option |= QEventLoop::ExcludeUserInputEvents;
         operations.push_back(operation);
     };
-    const int glibShare = family == Family::GLib ? 30 : 0;
+    const int windowShare = family == Family::Windows ? 40 : 0;
+    const int glibShare = family == Family::Qt ? 0 : family == Family::GLib ? 30 : 15;
+    const auto addAny = [&](int performer, int share, const auto &others) {
+        if (random.chance(windowShare))
+            add(performer, any(random, OfWindows));
+        else
+            add(performer, random.chance(share) ? any(random, OfGLib) : any(random, others));
+    };
 
     for (int i = 4 + random.below(8); i > 0; --i)
-        add(Main, random.chance(glibShare / 2) ? any(random, OfGLib) : any(random, InMain));
+        addAny(Main, glibShare / 2, InMain);
     add(Main, random.chance(50) ? Kind::Exec : Kind::Nest);
     for (int handler = 1; handler <= handlers; ++handler) {
         for (int i = random.below(5); i > 0; --i)
-            add(handler, random.chance(glibShare) ? any(random, OfGLib) : any(random, InHandlers));
+            addAny(handler, glibShare, InHandlers);
     }
     for (int i = random.below(10); i > 0; --i) {
-        add(OtherThreads, any(random, Elsewhere));
+        add(OtherThreads, random.chance(windowShare) ? Kind::Input : any(random, Elsewhere));
         operations.back().delay = random.chance(25) ? 0 : 1 + random.below(4);
         operations.back().early = random.chance(30);
     }

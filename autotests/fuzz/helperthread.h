@@ -3,26 +3,32 @@
 #ifndef HELPERTHREAD_H
 #define HELPERTHREAD_H
 
+#include "virtualtime.h"
+
+#include <QtCore/QAbstractEventDispatcher>
+#include <QtCore/QThread>
+
 #include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <thread>
 
 /// Another thread, which does what it is told while the one that tells it waits.
-class HelperThread
+class HelperThread final : public QThread
 {
 public:
-    HelperThread()
-        : m_thread([this] { loop(); })
+    /// Without a @p dispatcher it has one of Qt's.
+    explicit HelperThread(QAbstractEventDispatcher *dispatcher)
     {
+        if (dispatcher)
+            setEventDispatcher(dispatcher);
+        start();
     }
-    ~HelperThread()
+    ~HelperThread() override
     {
         call(nullptr);
-        m_thread.join();
+        wait();
     }
-    HelperThread(const HelperThread &) = delete;
-    HelperThread &operator=(const HelperThread &) = delete;
+    Q_DISABLE_COPY_MOVE(HelperThread)
 
     void call(std::function<void()> function)
     {
@@ -34,8 +40,9 @@ public:
     }
 
 private:
-    void loop()
+    void run() override
     {
+        VirtualTime::setWorker();
         std::unique_lock lock(m_mutex);
         for (bool goesOn = true; goesOn;) {
             m_changed.wait(lock, [this] { return m_isCalled; });
@@ -51,7 +58,6 @@ private:
     std::condition_variable m_changed;
     std::function<void()> m_function;
     bool m_isCalled = false;
-    std::thread m_thread; // last, since it uses the others
 };
 
 #endif

@@ -36,10 +36,10 @@ std::vector<const char *> theIgnored;
 }
 
 /// Returns false if it is ignored.
-bool append(const char *prefix, const char *format, std::va_list arguments)
+bool append(const char *prefix, const char *format, std::va_list values)
 {
     char buffer[512];
-    std::vsnprintf(buffer, sizeof(buffer), format, arguments);
+    std::vsnprintf(buffer, sizeof(buffer), format, values);
     const std::string line = prefix + std::string(buffer) + '\n';
     for (const char *ignored : theIgnored) {
         if (line.find(ignored) != std::string::npos)

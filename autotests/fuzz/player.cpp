@@ -18,15 +18,18 @@ namespace {
 
 constexpr std::size_t MostLoops = 4;
 constexpr int MostEndings = 200;
-constexpr std::size_t MostHandlers = 8;
 
 }
 
-Player::Player(const Operations &operations, Outside outside)
+Player::Player(const Operations &operations, Outside outside, HelperThread &helper)
     : m_operations(operations)
     , m_outside(outside)
     , m_dispatcher(QAbstractEventDispatcher::instance())
+    , m_isOurs(m_dispatcher->inherits("GLibEventDispatcher"))
+    , m_helper(helper)
+    , m_windows([this](int window, Windows::Event event, int input) { onWindow(window, event, input); })
 {
+    m_updates.fill(Never);
     for (int number = 0; number < ChannelCount; ++number) {
         m_channels.push_back(std::make_unique<Channel>(
             number == FileChannel ? Channel::MountInfo : Channel::Sockets, [this, number](int type) { onActivated(number, type); }));
@@ -39,6 +42,7 @@ Player::Player(const Operations &operations, Outside outside)
 
 Player::~Player()
 {
+    m_helper.call([this] { moveAllBack(); });
     for (const auto &source : m_sources) {
         if (!source->isRemoved)
             source->remove();
@@ -51,7 +55,11 @@ Player::~Player()
 void Player::play()
 {
     // The first turns are about what came before the program.
-    while (m_dispatcher->processEvents(QEventLoop::AllEvents)) { }
+    const auto finishTurns = [] {
+        while (QAbstractEventDispatcher::instance()->processEvents(QEventLoop::AllEvents)) { }
+    };
+    finishTurns();
+    m_helper.call(finishTurns);
     VirtualTime::start(this);
     QObject context;
     QObject::connect(m_dispatcher, &QAbstractEventDispatcher::awake, &context, [this] { onAwake(); });
@@ -69,8 +77,10 @@ void Player::play()
             Log::wrong("the last loop ends again and again");
         loop({Main, Kind::Exec});
     }
+    checkLostWindowEvents();
+    m_helper.call([this] { workerTurn(); });
     if (!m_posted.empty())
-        Log::wrong("event %d was never sent", *m_posted.begin());
+        Log::wrong("event %d was never sent", m_posted.begin()->first);
     VirtualTime::stop();
 }
 
@@ -126,7 +136,7 @@ void Player::perform(const Operation &operation)
         quit(operation.value);
         break;
     case Kind::Interrupt:
-        m_isWoken = true;
+        m_isWoken = m_isInterrupted = true;
         m_dispatcher->interrupt();
         break;
     case Kind::WakeUp:
@@ -155,8 +165,14 @@ void Player::perform(const Operation &operation)
         }
         break;
     case Kind::Delete:
-        if (!isRunning(operation.target))
+        if (!isRunning(operation.target) && !isInWorker(operation.target))
             delete m_objects[std::size_t(operation.target)];
+        break;
+    case Kind::Move:
+        move(operation);
+        break;
+    case Kind::WorkerTurn:
+        workerTurn();
         break;
     case Kind::StartTimer:
         startTimer(operation);
@@ -165,7 +181,8 @@ void Player::perform(const Operation &operation)
         stopTimer(m_timers[std::size_t(operation.target)]);
         break;
     case Kind::Enable:
-        if (!isReadyElsewhere(operation.target)) {
+        if (!isReadyElsewhere(operation.target)
+            && !m_channels[std::size_t(operation.target)]->isMoved(operation.value)) {
             Channel &channel = *m_channels[std::size_t(operation.target)];
             channel.handlers[operation.value] = operation.handler;
             channel.counts[operation.value] = operation.count;
@@ -187,6 +204,8 @@ void Player::perform(const Operation &operation)
             m_channels[std::size_t(operation.target)]->hangUp();
         break;
     case Kind::Reopen:
+        if (m_channels[std::size_t(operation.target)]->hasMoved())
+            break;
         removeSourcesOf(*m_channels[std::size_t(operation.target)]);
         m_channels[std::size_t(operation.target)]->reopen(operation.option);
         break;
@@ -195,6 +214,14 @@ void Player::perform(const Operation &operation)
     case Kind::AddFd:
     case Kind::RemoveSource:
         performGLib(operation);
+        break;
+    case Kind::ShowWindow:
+    case Kind::HideWindow:
+    case Kind::CloseWindow:
+    case Kind::DestroyWindow:
+    case Kind::RequestUpdate:
+    case Kind::Input:
+        performWindow(operation);
         break;
     }
 }
@@ -217,6 +244,9 @@ void Player::loop(const Operation &operation)
     if (operation.kind == Kind::ProcessEvents
         && std::any_of(m_frames.begin(), m_frames.end(), [](const Frame *f) { return f->isTold; }))
         return;
+    // ... and that the turn was, by a loop in it.
+    if (operation.kind == Kind::ProcessEvents && m_isInterrupted && !m_frames.empty())
+        return;
     // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
     // and not with the other.
     if (operation.kind == Kind::ProcessEvents && isInPostedEvent())
@@ -227,6 +257,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind == Kind::NestGLib)
         frame.flags = flags();
     stopZeroTimersBesideLateOnes();
+    remindOfInput();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
     try {
@@ -241,8 +272,13 @@ void Player::loop(const Operation &operation)
         note("caught");
     }
     m_frames.pop_back();
+    VirtualTime::advance(VirtualTime::TurnCost);
     m_isAwake = true; // the turn that it was in is
     m_isWoken = false; // the loop inside may have polled it
+    m_isInterrupted = m_isInterrupted || frame.kind != Kind::ProcessEvents;
+    // Whether there is one left decides what the next call returns.
+    if (frame.kind == Kind::ProcessEvents && frame.hadLoops)
+        wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;
         // The same wake-up decides whether the call outside waits.
@@ -250,6 +286,7 @@ void Player::loop(const Operation &operation)
             wakeUp();
     }
     remindOfDeletes();
+    remindOfInput();
     stopZeroTimersBesideLateOnes();
 }
 
@@ -319,61 +356,4 @@ void Player::quit(int code)
         return;
     m_isWoken = true;
     QCoreApplication::exit(code);
-}
-
-/// An exception must not leave a callback of GLib's.
-bool Player::mayThrow() const
-{
-    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib
-        && m_frames.back()->callbacks == 0;
-}
-
-/// Whether the current turn is at its posted events.
-bool Player::isInPostedEvent() const
-{
-    return std::any_of(m_running.begin(), m_running.end(), [this](const Running &running) {
-        return running.isPostedEvent && running.level == m_frames.size();
-    });
-}
-
-bool Player::isRunning(int object) const
-{
-    return std::any_of(m_running.begin(), m_running.end(),
-                       [object](const Running &running) { return running.object == object; });
-}
-
-/// Whether it lives at least until the handlers that belong to it have ended.
-bool Player::mayDeleteLater(int object, bool fromElsewhere) const
-{
-    const auto running = std::count_if(m_running.begin(), m_running.end(), [object](const Running &that) {
-        return that.object == object;
-    });
-    return running == 0
-        || (!fromElsewhere && running == 1 && m_running.back().object == object
-            && m_running.back().level == m_frames.size());
-}
-
-bool Player::isReadyElsewhere(int channel) const
-{
-    for (int number = 0; number < ChannelCount; ++number) {
-        if (number != channel && m_channels[std::size_t(number)]->isReady())
-            return true;
-    }
-    return false;
-}
-
-bool Player::isLate(const Timer &timer) const
-{
-    return timer.id && timer.interval > 0ns && timer.due <= VirtualTime::now();
-}
-
-/// Which of them comes first is left open.
-void Player::stopZeroTimersBesideLateOnes()
-{
-    if (std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
-        return;
-    for (Timer &timer : m_timers) {
-        if (timer.id && timer.interval == 0ns)
-            stopTimer(timer);
-    }
 }

@@ -7,14 +7,18 @@
 #include "helperthread.h"
 #include "program.h"
 #include "virtualtime.h"
+#include "windows.h"
 
 #include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QEventLoop>
 #include <QtCore/QPointer>
 
 #include <array>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 typedef struct _GMainLoop GMainLoop;
@@ -31,7 +35,7 @@ class Player final : public VirtualTime::Surroundings
 public:
     enum class Outside { Qt, GLib }; ///< Whose loop is the outermost
 
-    Player(const Program::Operations &operations, Outside outside);
+    Player(const Program::Operations &operations, Outside outside, HelperThread &helper);
     ~Player();
     Q_DISABLE_COPY_MOVE(Player)
 
@@ -59,16 +63,18 @@ private:
     {
         int id = 0; // 0: not active
         int handler = 0;
+        int type = Qt::PreciseTimer;
         int ticks = 0; // left
         VirtualTime::TimePoint interval{};
         VirtualTime::TimePoint due{};
         int runs = 0; // of its handler, now
+        bool isMoved = false; // to the worker, or back and not running here yet
     };
 
     /// What a handler that is running belongs to.
     struct Running
     {
-        int object; // -1: none
+        int object; // -1: none; from ObjectCount on: windows
         std::size_t level;
         bool isPostedEvent;
     };
@@ -85,14 +91,16 @@ private:
     void quit(int code);
     void wakeUp();
     void remindOfDeletes();
-    bool mayThrow() const;
     Object *object(int number);
-    bool isInPostedEvent() const;
-    bool isRunning(int object) const;
-    bool mayDeleteLater(int object, bool fromElsewhere) const;
     void post(const Operation &operation);
     void startTimer(const Operation &operation);
     void stopTimer(Timer &timer);
+
+    // What makes sense, in allowed.cpp.
+    bool mayThrow() const;
+    bool isInPostedEvent() const;
+    bool isRunning(int object) const;
+    bool mayDeleteLater(int object, bool fromElsewhere) const;
     void stopZeroTimersBesideLateOnes();
     bool isLate(const Timer &timer) const;
     bool isReadyElsewhere(int channel) const;
@@ -114,6 +122,29 @@ private:
     bool hasReadySource() const;
     std::optional<VirtualTime::TimePoint> nextSource() const;
 
+    // Windows, in windowevents.cpp.
+    void performWindow(const Operation &operation);
+    void forgetInput(int window);
+    void onWindow(int window, Windows::Event event, int input);
+    std::optional<int> missingInput() const;
+    bool hasWindowEvents() const;
+    void checkWindows() const;
+    void checkLostWindowEvents() const;
+    void remindOfInput();
+
+    // What is in the worker, in worker.cpp.
+    bool isInWorker(int object) const;
+    bool isInWorker(const Timer &timer) const { return timer.isMoved && isInWorker(objectOf(timer)); }
+    int objectOf(const Timer &timer) const { return int(&timer - m_timers.data()) % Program::ObjectCount; }
+    void move(const Operation &operation);
+    void moveBack(int object);
+    void moveAllBack();
+    void onTimersMoved(int object);
+    void workerTurn();
+    void onWorkerTimer(int object, int id);
+    void onWorkerActivated(int channel, int type);
+    void workerSleeping() override;
+
     // VirtualTime::Surroundings, in surroundings.cpp.
     void polling() override;
     void sleptUntilReady() override;
@@ -123,6 +154,8 @@ private:
     std::optional<VirtualTime::TimePoint> nextTimer() const override;
     void idle() override;
     bool isQuiet() const;
+    /// An event that the main thread has to send.
+    std::optional<int> unsentEvent() const;
 
     int flags() const { return m_frames.empty() ? 0 : m_frames.back()->flags; }
     [[gnu::format(printf, 2, 3)]] void note(const char *format, ...) const;
@@ -130,7 +163,8 @@ private:
     const Program::Operations m_operations;
     const Outside m_outside;
     QAbstractEventDispatcher *const m_dispatcher;
-    HelperThread m_helper;
+    const bool m_isOurs;
+    HelperThread &m_helper; // all the other threads, and the worker
 
     std::vector<Frame *> m_frames;
     std::vector<Running> m_running;
@@ -138,7 +172,7 @@ private:
     std::array<Timer, Program::TimerCount> m_timers;
     std::vector<std::unique_ptr<Channel>> m_channels;
     std::vector<std::unique_ptr<Source>> m_sources;
-    std::set<int> m_posted; // numbers of events that are neither sent nor removed
+    std::map<int, int> m_posted; // the objects of events that are neither sent nor removed, by number
     int m_lastPosted = 0;
     std::set<int> m_deletedLater; // objects that will be
 
@@ -146,11 +180,26 @@ private:
     std::size_t m_nextStep = 0;
     VirtualTime::TimePoint m_nextStepTime{};
 
+    std::set<std::pair<int, int>> m_servedInWorker; // by its current turn: timers (-1, number), channels and types
+
+    struct Input
+    {
+        int window;
+        int handler;
+        bool mayBeDropped; // by Qt, since the window was hidden meanwhile
+    };
+    Windows m_windows;
+    std::map<int, Input> m_inputs; // that are queued, by number
+    int m_lastInput = 0;
+    std::array<std::array<int, Windows::EventCount>, Program::WindowCount> m_windowHandlers{};
+    std::array<VirtualTime::TimePoint, Program::WindowCount> m_updates; // when they are due
+
     int m_performed = 0;
     int m_rescues = 0;
     bool m_isIdleOutside = false; // the outermost loop has nothing left
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
+    bool m_isInterrupted = false; // the turn
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };

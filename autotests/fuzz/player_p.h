@@ -12,12 +12,18 @@
 /// So many operations a program performs; what it may do for ever ends there.
 constexpr int MostPerformed = 400;
 
+/// How deep handlers may be nested.
+constexpr std::size_t MostHandlers = 8;
+
 /**
  * The unit of a program's times. What the main thread does takes a few of these at most, and coarse timers are not off
  * by more than half a second; so a unit tells the same time with every dispatcher, and two timers that are due
  * at different units fire in that order.
  */
 constexpr std::chrono::seconds Unit(100);
+
+/// When something is due that Qt has not started, or not yet in the thread that it has moved to.
+constexpr VirtualTime::TimePoint Never = VirtualTime::TimePoint::max();
 
 /// The unit that @p time belongs to.
 inline int logical(VirtualTime::TimePoint time)

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "player.h"
+#include "windows.h"
 
 #include <GLibEventDispatcher>
 
@@ -34,7 +35,7 @@ char programName[] = "eventloopfuzz";
 char *arguments[] = {programName, nullptr};
 int argumentCount = 1;
 
-[[noreturn]] void perform(const std::vector<Operations> &programs, const Backend &backend, int fd)
+[[noreturn]] void perform(const std::vector<Operations> &programs, Family family, const Backend &backend, int fd)
 {
     Log::open(fd);
     Channel::ownMounts();
@@ -44,9 +45,11 @@ int argumentCount = 1;
     if (backend.isOurs)
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
     {
-        QCoreApplication app(argumentCount, arguments);
+        const auto app = family == Family::Windows ? Windows::makeApplication(argumentCount, arguments)
+                                                   : std::make_unique<QCoreApplication>(argumentCount, arguments);
+        HelperThread helper(backend.isOurs ? new GLibEventDispatcher : nullptr);
         for (const Operations &operations : programs) {
-            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt).play();
+            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt, helper).play();
             Log::endProgram();
         }
     }
@@ -89,7 +92,7 @@ void prepareProcesses()
     QCoreApplication::processEvents();
 }
 
-std::vector<std::string> runProcess(const std::vector<Operations> &programs, const Backend &backend)
+std::vector<std::string> runProcess(const std::vector<Operations> &programs, Family family, const Backend &backend)
 {
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) < 0)
@@ -99,7 +102,7 @@ std::vector<std::string> runProcess(const std::vector<Operations> &programs, con
         qFatal("no process");
     if (child == 0) {
         ::close(fds[0]);
-        perform(programs, backend, fds[1]);
+        perform(programs, family, backend, fds[1]);
     }
     ::close(fds[1]);
     std::string text;
@@ -130,7 +133,7 @@ std::optional<WrongOne> findWrongOne(const std::vector<Operations> &programs, Fa
             first = WrongOne{index, {&backend, text}};
     };
     const auto run = [&](const Backend &backend) {
-        const auto logs = runProcess(programs, backend);
+        const auto logs = runProcess(programs, family, backend);
         if (const auto broken = brokenRule(logs.back()))
             add(std::min(logs.size(), programs.size()) - 1, backend, *broken);
         return logs;
@@ -158,14 +161,14 @@ std::optional<Mistake> findMistake(const Operations &operations, Family family, 
     const bool hasReference = family == Family::Qt && (!only || !only->isInGLibLoop);
     std::string reference;
     if (hasReference) {
-        reference = runProcess({operations}, Unix).back();
+        reference = runProcess({operations}, family, Unix).back();
         if (const auto broken = brokenRule(reference))
             return Mistake{&Unix, *broken};
     }
     for (const Backend &backend : Ours) {
         if (only && only != &backend)
             continue;
-        const std::string log = runProcess({operations}, backend).back();
+        const std::string log = runProcess({operations}, family, backend).back();
         if (const auto broken = brokenRule(log))
             return Mistake{&backend, *broken};
         if (hasReference && !backend.isInGLibLoop && log != reference)
@@ -177,7 +180,7 @@ std::optional<Mistake> findMistake(const Operations &operations, Family family, 
 void printLogs(const Operations &operations, Family family, const Backend *only)
 {
     const auto print = [&](const Backend &backend) {
-        std::printf("--- %s\n%s", backend.name, runProcess({operations}, backend).back().c_str());
+        std::printf("--- %s\n%s", backend.name, runProcess({operations}, family, backend).back().c_str());
     };
     if (family == Family::Qt)
         print(Unix);

@@ -22,7 +22,8 @@ void prepareProcesses();
 
 /// Performs @p programs, one after the other, in a process of their own, and returns their logs. If a rule is broken,
 /// that log is the last one.
-std::vector<std::string> runProcess(const std::vector<Program::Operations> &programs, const Backend &backend);
+std::vector<std::string> runProcess(const std::vector<Program::Operations> &programs, Program::Family family,
+                                    const Backend &backend);
 
 struct Mistake
 {

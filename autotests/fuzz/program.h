@@ -28,6 +28,8 @@ enum class Kind {
     RemovePosted, ///< ... removePostedEvents() for object "target"
     DeleteLater,
     Delete,
+    Move, ///< Object "target", or if "option" that notifier, to the worker; OtherThreads move it back
+    WorkerTurn, ///< One call of the worker's processEvents()
     // Timers.
     StartTimer, ///< Number "target", "value" units long, of type "option", for "count" ticks
     StopTimer,
@@ -44,6 +46,13 @@ enum class Kind {
     AddTimeout, ///< ... every "option" units
     AddFd, ///< ... for the socket of channel "option"
     RemoveSource,
+    // Windows.
+    ShowWindow,
+    HideWindow,
+    CloseWindow,
+    DestroyWindow,
+    RequestUpdate,
+    Input, ///< A key (option) or a move of the mouse, queued as the platform does
 };
 
 /// Who performs an operation; numbers from 1 are handlers.
@@ -71,10 +80,12 @@ constexpr int SocketCount = 3;
 constexpr int FileChannel = SocketCount;
 constexpr int ChannelCount = SocketCount + 1;
 constexpr int SourceCount = 4;
+constexpr int WindowCount = 3;
 
 enum class Family {
     Qt, ///< What any of Qt's dispatchers can run
     GLib, ///< With GLib's sources and loops
+    Windows, ///< ... and with windows
 };
 
 /// The program number @p seed; the same everywhere.

@@ -28,8 +28,8 @@ void Player::sleptUntilReady()
 /// The rules for a sleep.
 void Player::sleeping()
 {
-    if (!m_posted.empty())
-        Log::wrong("sleeps, and event %d is not sent", *m_posted.begin());
+    if (const auto event = unsentEvent())
+        Log::wrong("sleeps, and event %d is not sent", *event);
     if (m_isWoken)
         Log::wrong("sleeps over a wake-up");
     if (!m_frames.empty() && m_frames.back()->isTold)
@@ -43,6 +43,8 @@ void Player::sleeping()
     if (!(flags() & QEventLoop::X11ExcludeTimers)) {
         for (int number = 0; number < TimerCount; ++number) {
             const Timer &timer = m_timers[std::size_t(number)];
+            if (timer.isMoved)
+                continue;
             if (timer.id && timer.due < VirtualTime::now() - VirtualTime::Tolerance)
                 Log::wrong("sleeps, and timer %d is due", number);
             if (timer.id && timer.interval == 0ns)
@@ -50,6 +52,7 @@ void Player::sleeping()
         }
     }
     checkSources();
+    checkWindows();
     if (!m_blockIsAnnounced)
         Log::wrong("sleeps without aboutToBlock()");
 }
@@ -57,15 +60,24 @@ void Player::sleeping()
 /// Whether the dispatcher is bound to sleep.
 bool Player::isQuiet() const
 {
-    if (!m_posted.empty() || m_isWoken || hasReadySource() || (!m_frames.empty() && m_frames.back()->isTold))
+    if (unsentEvent() || m_isWoken || hasReadySource() || hasWindowEvents() || (!m_frames.empty() && m_frames.back()->isTold))
         return false;
     if (!(flags() & QEventLoop::ExcludeSocketNotifiers)
         && std::any_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->isReady(); }))
         return false;
     return (flags() & QEventLoop::X11ExcludeTimers)
         || std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &timer) {
-               return timer.id && (timer.interval == 0ns || isLate(timer));
+               return timer.id && !timer.isMoved && (timer.interval == 0ns || isLate(timer));
            });
+}
+
+std::optional<int> Player::unsentEvent() const
+{
+    for (const auto &[number, object] : m_posted) {
+        if (!isInWorker(object))
+            return number;
+    }
+    return std::nullopt;
 }
 
 std::optional<TimePoint> Player::nextStep() const
@@ -89,8 +101,12 @@ std::optional<TimePoint> Player::nextTimer() const
     std::optional<TimePoint> next = nextSource();
     if (flags() & QEventLoop::X11ExcludeTimers)
         return next;
+    for (const TimePoint update : m_updates) {
+        if (update != Never && update > VirtualTime::now() - VirtualTime::Tolerance)
+            next = std::min(update, next.value_or(update));
+    }
     for (const Timer &timer : m_timers) {
-        if (timer.id && timer.due > VirtualTime::now() - VirtualTime::Tolerance)
+        if (timer.id && !timer.isMoved && timer.due > VirtualTime::now() - VirtualTime::Tolerance)
             next = std::min(timer.due, next.value_or(TimePoint::max()));
     }
     return next;

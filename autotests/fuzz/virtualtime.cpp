@@ -29,6 +29,7 @@ VirtualTime::Surroundings *theSurroundings = nullptr;
 std::atomic<TimePoint> theTime{TimePoint::zero()};
 TimePoint theBase = StartOfClock; // of theTime
 thread_local bool isMainThread = false;
+thread_local bool isWorker = false;
 bool isVirtual = false; // from the first program on
 int vainSleeps = 0;
 
@@ -40,7 +41,7 @@ Function *next(const char *name)
 
 bool isTaken()
 {
-    return theSurroundings && isMainThread;
+    return theSurroundings && (isMainThread || isWorker);
 }
 
 /**
@@ -54,6 +55,12 @@ template<typename Poll>
 int wait(std::optional<std::chrono::nanoseconds> timeout, Poll poll)
 {
     VirtualTime::Surroundings *const surroundings = theSurroundings;
+    if (isWorker) {
+        const int count = poll();
+        if (count == 0 && (!timeout || *timeout > 0ns))
+            surroundings->workerSleeping();
+        return count;
+    }
     VirtualTime::advance(VirtualTime::TurnCost);
     surroundings->polling();
     constexpr auto Never = TimePoint::max();
@@ -140,6 +147,11 @@ void VirtualTime::start(Surroundings *surroundings)
     theSurroundings = surroundings;
     isMainThread = true;
     isVirtual = true;
+}
+
+void VirtualTime::setWorker()
+{
+    isWorker = true;
 }
 
 void VirtualTime::stop()

@@ -35,6 +35,8 @@ public:
     virtual std::optional<TimePoint> nextTimer() const = 0;
     /// Nothing is left that could end the wait. This has to.
     virtual void idle() = 0;
+    /// The worker is going to sleep, which nothing could end: the main thread waits for it.
+    virtual void workerSleeping() = 0;
 
 protected:
     ~Surroundings() = default;
@@ -42,6 +44,8 @@ protected:
 
 /// Starts the time of a program; the calling thread is its main thread.
 void start(Surroundings *surroundings);
+/// Makes the calling thread the program's worker. It runs only while the main thread waits for it, and never sleeps.
+void setWorker();
 /// Ends it. The clock goes on from there with the next.
 void stop();
 

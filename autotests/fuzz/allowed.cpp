@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+
+// Which operations make sense where they are, and have an outcome that Qt does not leave open.
+
+#include "player_p.h"
+
+#include <algorithm>
+
+using namespace Program;
+using namespace std::chrono_literals;
+
+/// An exception must not leave a callback of GLib's, nor Qt Gui. And if it ends a loop, Qt's loop outside may forget that
+/// it was told to exit.
+bool Player::mayThrow() const
+{
+    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib
+        && m_frames.back()->callbacks == 0
+        && std::none_of(m_running.begin(), m_running.end(), [this](const Running &running) {
+               return running.object >= ObjectCount && running.level == m_frames.size();
+           })
+        && std::none_of(m_frames.begin(), m_frames.end(), [](const Frame *frame) { return frame->isTold; });
+}
+
+/// Whether the current turn is at its posted events.
+bool Player::isInPostedEvent() const
+{
+    return std::any_of(m_running.begin(), m_running.end(), [this](const Running &running) {
+        return running.isPostedEvent && running.level == m_frames.size();
+    });
+}
+
+bool Player::isRunning(int object) const
+{
+    return std::any_of(m_running.begin(), m_running.end(),
+                       [object](const Running &running) { return running.object == object; });
+}
+
+/// Whether it lives at least until the handlers that belong to it have ended.
+bool Player::mayDeleteLater(int object, bool fromElsewhere) const
+{
+    if (isInWorker(object))
+        return false;
+    const auto running = std::count_if(m_running.begin(), m_running.end(), [object](const Running &that) {
+        return that.object == object;
+    });
+    return running == 0
+        || (!fromElsewhere && running == 1 && m_running.back().object == object
+            && m_running.back().level == m_frames.size());
+}
+
+bool Player::isReadyElsewhere(int channel) const
+{
+    for (int number = 0; number < ChannelCount; ++number) {
+        if (number != channel && m_channels[std::size_t(number)]->mayBeReady())
+            return true;
+    }
+    return false;
+}
+
+bool Player::isLate(const Timer &timer) const
+{
+    return timer.id && !timer.isMoved && timer.interval > 0ns && timer.due <= VirtualTime::now();
+}
+
+/// Which of them comes first is left open.
+void Player::stopZeroTimersBesideLateOnes()
+{
+    if (std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
+        return;
+    for (Timer &timer : m_timers) {
+        if (timer.id && timer.interval == 0ns)
+            stopTimer(timer);
+    }
+}

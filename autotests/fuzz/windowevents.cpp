@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+#include "log.h"
+#include "player_p.h"
+
+#include <QtCore/QThread>
+
+#include <algorithm>
+
+using namespace Program;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// How long Qt's platform waits before it updates a window.
+constexpr auto UpdateDelay = 5ms;
+
+}
+
+void Player::performWindow(const Operation &operation)
+{
+    const int window = operation.target;
+    const int queuedBefore = Windows::queued(true);
+    const auto setHandler = [&](Windows::Event event) {
+        m_windowHandlers[std::size_t(window)][event] = operation.handler;
+    };
+    switch (operation.kind) {
+    case Kind::ShowWindow:
+        setHandler(Windows::Exposed);
+        m_windows.show(window);
+        break;
+    case Kind::HideWindow:
+        forgetInput(window);
+        m_windows.hide(window);
+        break;
+    case Kind::CloseWindow:
+        setHandler(Windows::Closed);
+        forgetInput(window);
+        if (m_running.size() < MostHandlers)
+            m_windows.close(window);
+        break;
+    case Kind::DestroyWindow:
+        if (isRunning(ObjectCount + window))
+            break;
+        forgetInput(window);
+        m_updates[std::size_t(window)] = Never;
+        m_windows.destroy(window);
+        break;
+    case Kind::RequestUpdate:
+        setHandler(Windows::Update);
+        if (m_windows.requestUpdate(window))
+            m_updates[std::size_t(window)] = VirtualTime::now() + UpdateDelay;
+        break;
+    default:
+        if (!m_windows.isShown(window))
+            break;
+        m_inputs[++m_lastInput] = {window, operation.handler, false};
+        m_windows.queueInput(window, m_lastInput, operation.option);
+        break;
+    }
+    // Qt wakes the main thread up when it queues something.
+    m_isWoken = m_isWoken || Windows::queued(true) > queuedBefore;
+}
+
+/// What Qt does with input for a window that is hidden meanwhile is its own affair.
+void Player::forgetInput(int window)
+{
+    for (auto &[number, input] : m_inputs)
+        input.mayBeDropped = input.mayBeDropped || input.window == window;
+}
+
+void Player::onWindow(int window, Windows::Event event, int number)
+{
+    progress();
+    int handler = m_windowHandlers[std::size_t(window)][event];
+    if (event == Windows::Input) {
+        note("input %d to window %d", number, window);
+        if (flags() & QEventLoop::ExcludeUserInputEvents)
+            Log::wrong("input %d comes though it is excluded", number);
+        const auto found = m_inputs.find(number);
+        if (found == m_inputs.end()) {
+            Log::wrong("input %d comes twice, or after later input", number);
+            return;
+        }
+        handler = found->second.handler;
+        if (const auto missing = missingInput(); missing && *missing < number)
+            Log::wrong("input %d comes before input %d", number, *missing);
+        m_inputs.erase(m_inputs.begin(), std::next(found));
+    } else {
+        constexpr const char *Names[] = {"input", "exposed", "updated", "closed"};
+        note("window %d is %s", window, Names[event]);
+        if (event == Windows::Update && (flags() & QEventLoop::X11ExcludeTimers))
+            Log::wrong("window %d is updated though timers are excluded", window);
+        if (event != Windows::Exposed)
+            m_updates[std::size_t(window)] = Never;
+    }
+    run(handler, ObjectCount + window);
+}
+
+/// The first input that has to come yet.
+std::optional<int> Player::missingInput() const
+{
+    const auto found = std::find_if(m_inputs.begin(), m_inputs.end(),
+                                    [](const auto &input) { return !input.second.mayBeDropped; });
+    return found == m_inputs.end() ? std::nullopt : std::optional(found->first);
+}
+
+/// Whether the loop has events of the window system to serve.
+bool Player::hasWindowEvents() const
+{
+    return Windows::queued(!(flags() & QEventLoop::ExcludeUserInputEvents)) > 0;
+}
+
+/// The window system's part of the rules for a sleep.
+void Player::checkWindows() const
+{
+    if (hasWindowEvents())
+        Log::wrong("sleeps, and events of the window system are queued");
+    if (flags() & QEventLoop::X11ExcludeTimers)
+        return;
+    for (int window = 0; window < WindowCount; ++window) {
+        if (m_updates[std::size_t(window)] < VirtualTime::now() - VirtualTime::Tolerance)
+            Log::wrong("sleeps, and window %d is to be updated", window);
+    }
+}
+
+/// Qt's dispatchers leave the input that a loop has excluded until something else wakes them up.
+void Player::remindOfInput()
+{
+    if (!m_isOurs && Windows::queued(true) > 0)
+        wakeUp();
+}
+
+/// At the end of the program.
+void Player::checkLostWindowEvents() const
+{
+    if (const auto missing = missingInput())
+        Log::wrong("input %d was never delivered", *missing);
+    for (int window = 0; window < WindowCount; ++window) {
+        if (m_windows.isShown(window) && !m_windows.isExposed(window))
+            Log::wrong("window %d was never exposed", window);
+        if (m_updates[std::size_t(window)] != Never)
+            Log::wrong("window %d was never updated", window);
+    }
+}
