@@ -22,12 +22,9 @@ constexpr auto LookCost = 1us;
 /// A dispatcher may end a sleep for reasons of its own. This many times in a row it is let.
 constexpr int MostVainSleeps = 3;
 
-// Not zero: that often means "no time".
-constexpr TimePoint StartOfClock = std::chrono::hours(1);
-
 VirtualTime::Surroundings *theSurroundings = nullptr;
 std::atomic<TimePoint> theTime{TimePoint::zero()};
-TimePoint theBase = StartOfClock; // of theTime
+TimePoint theBase{0}; // of theTime
 thread_local bool isMainThread = false;
 thread_local bool isWorker = false;
 bool isVirtual = false; // from the first program on
@@ -142,7 +139,8 @@ int waitForEpoll(int fd, epoll_event *events, int count, std::optional<std::chro
 void VirtualTime::start(Surroundings *surroundings)
 {
     using Hours = std::chrono::hours;
-    theBase += std::chrono::ceil<Hours>(theTime.load());
+    // No clock goes back, and dispatchers may have looked at the real one before the first program.
+    theBase += std::chrono::ceil<Hours>(isVirtual ? theTime.load() : std::chrono::steady_clock::now().time_since_epoch());
     theTime = TimePoint::zero();
     theSurroundings = surroundings;
     isMainThread = true;

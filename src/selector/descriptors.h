@@ -93,6 +93,8 @@ public:
 
     /// Whether there are results, or the epoll set has some that were not fetched yet.
     bool hasReady() const;
+    /// Whether take() waits for a finishLook() to fetch them.
+    bool isSetReady() const { return m_setIsReady; }
     /// The next result.
     std::optional<Ready> take();
     /// The next event of the next result: reading, writing, exceptions.

@@ -197,7 +197,7 @@ bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look
     if (!m_glibIsIdle || m_now - m_lastLook >= look.interval)
         return false;
     const EventLoop::Demand demand = loop.demand();
-    if (demand.descriptors && m_descriptors.isChanged())
+    if (demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady()))
         return false;
     if (demand.hasIdleWork || hasWork(demand, m_now))
         return true;
