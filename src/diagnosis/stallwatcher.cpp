@@ -32,7 +32,7 @@ constexpr auto ReportLimit = 1s;
 std::atomic<StallWatcher *> theWatcher{nullptr};
 StallWatcher *parentsWatcher = nullptr; // in a child: not used, but not lost either
 std::atomic<std::chrono::nanoseconds::rep> theLimit{0};
-std::atomic<bool> wasEverOn{false};
+std::atomic<bool> wasEverWatching{false};
 
 std::chrono::nanoseconds limit()
 {
@@ -90,7 +90,7 @@ StallWatcher &StallWatcher::instance()
 bool StallWatcher::isWanted()
 {
     [[maybe_unused]] static const bool done = (readEnvironment(), true);
-    return wasEverOn.load(std::memory_order_relaxed);
+    return wasEverWatching.load(std::memory_order_relaxed);
 }
 
 void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
@@ -105,7 +105,7 @@ void StallWatcher::setLimit(std::chrono::milliseconds newLimit)
         return;
     }
     theLimit.store(std::chrono::nanoseconds(newLimit).count(), std::memory_order_relaxed);
-    wasEverOn.store(true, std::memory_order_relaxed);
+    wasEverWatching.store(true, std::memory_order_relaxed);
     StallWatcher &watcher = instance();
     const std::lock_guard lock(watcher.m_mutex);
     if (!watcher.m_watches.empty())

@@ -25,12 +25,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr char Variable[] = "GLIBEVENTDISPATCHER_TRACE";
 constexpr auto WriteInterval = 100ms;
 
 std::atomic<Tracer *> theTracer{nullptr};
 std::atomic<Tracer *> parentsTracer{nullptr}; // in a child, which must not write to the parent's file but keeps its lock
-std::atomic<bool> wasEverOn{false};
+std::atomic<bool> wasEverTracing{false};
 
 void warn(const QByteArray &name, const char *problem, int error)
 {
@@ -57,12 +56,12 @@ Tracer &Tracer::instance()
 bool Tracer::isWanted()
 {
     [[maybe_unused]] static const bool done = [] {
-        const QByteArray name = qgetenv(Variable);
+        const QByteArray name = qgetenv("GLIBEVENTDISPATCHER_TRACE");
         if (!name.isEmpty())
             setFile(QFile::decodeName(name));
         return true;
     }();
-    return wasEverOn.load(std::memory_order_relaxed);
+    return wasEverTracing.load(std::memory_order_relaxed);
 }
 
 void Tracer::setFile(const QString &name)
@@ -106,7 +105,7 @@ int Tracer::open(const QByteArray &name)
     Waker::isWanted.store(m_file.isOpen(), std::memory_order_relaxed);
     s_count.fetch_add(1, std::memory_order_release);
     if (m_file.isOpen()) {
-        wasEverOn.store(true, std::memory_order_relaxed);
+        wasEverTracing.store(true, std::memory_order_relaxed);
         start();
     }
     m_changed.notify_all();
