@@ -207,10 +207,10 @@ class GLibCallback
 public:
     void make()
     {
-        callLater([this] {
+        callLater([this, waiting = m_dispatcher] {
             m_thread = std::this_thread::get_id();
-            m_isCalled = true;
-            m_dispatcher->wakeUp();
+            m_isCalled = true; // after this, this object may be gone
+            waiting->wakeUp();
         });
     }
 
