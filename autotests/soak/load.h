@@ -4,9 +4,10 @@
 #define LOAD_H
 
 #include <QtCore/QByteArray>
-#include <QtCore/QObject>
+#include <QtCore/QTimer>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -31,18 +32,32 @@ class Load : public QObject
 {
 public:
     /// Begins nothing more.
-    virtual void stop() = 0;
+    virtual void stop() { m_timer.stop(); }
     /// Of what was begun, what has not come to its end.
-    virtual int pending() const = 0;
+    virtual int pending() const { return m_pending; }
     /// What should have happened long ago, or nothing.
     virtual QByteArray loss() const { return {}; }
 
     qint64 operations = 0;
 
 protected:
+    /// Calls @p begin every now and then, until stop().
+    void repeat(std::chrono::milliseconds interval, const std::function<void()> &begin)
+    {
+        m_timer.callOnTimeout(begin);
+        m_timer.start(interval);
+    }
+    void begin() { ++m_pending; }
+    void end()
+    {
+        --m_pending;
+        ++operations;
+    }
     int random(int below) { return int(m_random() % std::mt19937::result_type(below)); }
 
 private:
+    QTimer m_timer;
+    int m_pending = 0;
     std::mt19937 m_random{1};
 };
 

@@ -4,8 +4,6 @@
 
 #include "load.h"
 
-#include <QtCore/QTimer>
-
 #include <gst/gst.h>
 
 using namespace std::chrono_literals;
@@ -20,12 +18,8 @@ public:
     Pipelines()
     {
         gst_init(nullptr, nullptr);
-        m_timer.callOnTimeout([this] { begin(); });
-        m_timer.start(Interval);
+        repeat(Interval, [this] { work(); });
     }
-
-    void stop() override { m_timer.stop(); }
-    int pending() const override { return m_pending; }
 
 private:
     struct Running
@@ -34,12 +28,12 @@ private:
         GstElement *pipeline;
     };
 
-    void begin()
+    void work()
     {
         GstElement *const pipeline = gst_parse_launch("fakesrc num-buffers=100 ! queue ! fakesink", nullptr);
         if (!pipeline)
             qFatal("no fakesrc, queue or fakesink");
-        ++m_pending;
+        begin();
         GstBus *const bus = gst_element_get_bus(pipeline);
         gst_bus_add_watch_full(bus, G_PRIORITY_DEFAULT, &Pipelines::message, new Running{this, pipeline},
                                [](void *running) { delete static_cast<Running *>(running); });
@@ -56,13 +50,9 @@ private:
             return G_SOURCE_CONTINUE;
         gst_element_set_state(running->pipeline, GST_STATE_NULL);
         gst_object_unref(running->pipeline);
-        --running->load->m_pending;
-        ++running->load->operations;
+        running->load->end();
         return G_SOURCE_REMOVE;
     }
-
-    QTimer m_timer;
-    int m_pending = 0;
 };
 
 }

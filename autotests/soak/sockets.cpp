@@ -7,7 +7,6 @@
 #include "eventlooptest.h"
 
 #include <QtCore/QSocketNotifier>
-#include <QtCore/QTimer>
 
 #include <glib-unix.h>
 
@@ -93,11 +92,9 @@ public:
     {
         for (int i = 0; i < Connections; ++i)
             m_connections.push_back(make(i));
-        m_timer.callOnTimeout([this] { work(); });
-        m_timer.start(Interval);
+        repeat(Interval, [this] { work(); });
     }
 
-    void stop() override { m_timer.stop(); }
     int pending() const override { return int(count(&Connection::isSent)); }
     QByteArray loss() const override
     {
@@ -133,7 +130,6 @@ private:
 
     Measured &m_measured;
     std::vector<std::unique_ptr<Connection>> m_connections;
-    QTimer m_timer;
 };
 
 }

@@ -6,8 +6,6 @@
 
 #include "eventlooptest.h"
 
-#include <QtCore/QTimer>
-
 #include <gio/gio.h>
 
 namespace {
@@ -44,17 +42,13 @@ public:
     explicit Threads(Measured &measured)
         : m_measured(measured)
     {
-        m_timer.callOnTimeout([this] { begin(); });
-        m_timer.start(Interval);
+        repeat(Interval, [this] { work(); });
     }
 
-    void stop() override { m_timer.stop(); }
-    int pending() const override { return m_pending; }
-
 private:
-    void begin()
+    void work()
     {
-        ++m_pending;
+        begin();
         switch (random(3)) {
         case 0:
             return converse();
@@ -63,12 +57,6 @@ private:
         default:
             return runTask();
         }
-    }
-
-    void end()
-    {
-        ++operations;
-        --m_pending;
     }
 
     void converse()
@@ -126,8 +114,6 @@ private:
     }
 
     Measured &m_measured;
-    QTimer m_timer;
-    int m_pending = 0;
 };
 
 }

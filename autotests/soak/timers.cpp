@@ -4,8 +4,6 @@
 
 #include "load.h"
 
-#include <QtCore/QTimer>
-
 #include <glib.h>
 
 using namespace std::chrono_literals;
@@ -43,8 +41,6 @@ public:
                 g_source_remove(source);
         }
     }
-
-    int pending() const override { return 0; }
 
     QByteArray loss() const override
     {

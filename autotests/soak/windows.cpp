@@ -4,7 +4,6 @@
 
 #include "load.h"
 
-#include <QtCore/QTimer>
 #include <QtGui/QPainter>
 #include <QtGui/QRasterWindow>
 
@@ -41,30 +40,17 @@ protected:
 class Windows : public Load
 {
 public:
-    Windows()
-    {
-        m_timer.callOnTimeout([this] { begin(); });
-        m_timer.start(Interval);
-    }
-
-    void stop() override { m_timer.stop(); }
-    int pending() const override { return m_pending; }
+    Windows() { repeat(Interval, [this] { work(); }); }
 
 private:
-    void begin()
+    void work()
     {
         auto *const window = new Window;
-        connect(window, &QObject::destroyed, this, [this] {
-            ++operations;
-            --m_pending;
-        });
-        ++m_pending;
+        connect(window, &QObject::destroyed, this, [this] { end(); });
+        begin();
         window->resize(100, 100);
         window->show();
     }
-
-    QTimer m_timer;
-    int m_pending = 0;
 };
 
 }
