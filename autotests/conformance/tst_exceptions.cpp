@@ -141,7 +141,7 @@ void tst_Exceptions::timerThatThrewGoesOn()
 void tst_Exceptions::fromEachHandlerWhileWaiting()
 {
     post([] { throw Thrown(); });
-    QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+    QVERIFY_THROWS_EXCEPTION(Thrown, runUntil([] { return false; }));
     settle();
 
     Channel channel;
@@ -152,7 +152,7 @@ void tst_Exceptions::fromEachHandlerWhileWaiting()
     });
     {
         const WhenAboutToBlock writer([&] { channel.write(); });
-        QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+        QVERIFY_THROWS_EXCEPTION(Thrown, runUntil([] { return false; }));
     }
 
     TimerObject object;
@@ -161,7 +161,7 @@ void tst_Exceptions::fromEachHandlerWhileWaiting()
         throw Thrown();
     };
     object.startTimer(5, Qt::PreciseTimer);
-    QVERIFY_THROWS_EXCEPTION(Thrown, turn(RunningLoop));
+    QVERIFY_THROWS_EXCEPTION(Thrown, runUntil([] { return false; }));
     verifyEverythingWorks();
 }
 
