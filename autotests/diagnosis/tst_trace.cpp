@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-#include "run.h"
 #include "tracereader.h"
+#include "traceruns.h"
 
 #include <eventlooptest.h>
 
@@ -10,10 +10,7 @@
 #include <QtCore/QTemporaryDir>
 #include <QtCore/QTimer>
 
-#include <csignal>
-
-#include <sys/wait.h>
-#include <unistd.h>
+#include <glib.h>
 
 namespace {
 
@@ -21,31 +18,6 @@ namespace {
 constexpr int Taken = 150;
 /// ... and how much longer they may, as the machine has other work.
 constexpr int Late = 5000;
-
-QProcessEnvironment tracing(const QString &file, const char *limit = "0")
-{
-    return environment({{QStringLiteral("GLIBEVENTDISPATCHER_TRACE"), file},
-                        {QStringLiteral("GLIBEVENTDISPATCHER_STALLS"), QLatin1String(limit)},
-                        {QStringLiteral("QT_FORCE_STDERR_LOGGING"), QStringLiteral("1")}});
-}
-
-void keepBusy(std::chrono::nanoseconds time)
-{
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < end) { }
-}
-
-/// Runs a loop for that time, in which @p work is called every @p interval.
-template<typename Work>
-void runLoop(std::chrono::milliseconds time, std::chrono::milliseconds interval, Work work)
-{
-    QEventLoop loop;
-    QTimer timer;
-    timer.callOnTimeout(work);
-    timer.start(interval);
-    QTimer::singleShot(time, &loop, &QEventLoop::quit);
-    loop.exec();
-}
 
 }
 
@@ -69,11 +41,8 @@ private Q_SLOTS:
     void worksBesideReports();
     void endsAndBeginsAnew();
     void countsWhatIsLost();
-    void isCompleteWhenKilled();
-    void rotates();
-    void childrenHaveFilesOfTheirOwn();
-    void forkedChildHasAFileOfItsOwn();
-    void goesOnWithoutAFile();
+    void tellsASearchFromADispatch();
+    void endsGLibsLoop();
 
 private:
     QString file(const QString &name) const { return m_folder.filePath(name); }
@@ -242,103 +211,45 @@ void tst_Trace::countsWhatIsLost()
     QCOMPARE(trace.overlap(), QString());
 }
 
-void tst_Trace::isCompleteWhenKilled()
+/// GLib asks each source for its callback if one is looked for by its data.
+void tst_Trace::tellsASearchFromADispatch()
 {
-    const QString name = file(QStringLiteral("killed"));
-    QProcess program;
-    program.setProcessEnvironment(tracing(name));
-    program.start(QStringLiteral(PROGRAM), {QStringLiteral("3600000"), QStringLiteral("nested")});
-    const QString hang = QStringLiteral("still running: timers");
-    QTRY_VERIFY_WITH_TIMEOUT(!Trace(name).named(hang).isEmpty(), 30000);
-    QThread::msleep(300);
-    kill(pid_t(program.processId()), SIGKILL);
-    QVERIFY(program.waitForFinished());
+    const auto search = [](GSource *, GSourceFunc, gpointer) -> gboolean {
+        g_source_remove_by_user_data(g_main_context_default()); // that of nobody
+        keepBusy(1ms);
+        return G_SOURCE_REMOVE;
+    };
+    GSourceFuncs functions = {[](GSource *, int *) -> gboolean { return true; }, nullptr, search, nullptr, nullptr, nullptr};
+    const QString name = file(QStringLiteral("search"));
+    GLibEventDispatcher::setTraceFile(name);
+    settle();
+    const guint other = g_timeout_add_seconds(3600, [](gpointer) -> gboolean { return true; }, nullptr);
+    GSource *source = g_source_new(&functions, sizeof(GSource));
+    g_source_attach(source, nullptr);
+    QTRY_VERIFY(g_source_is_destroyed(source));
+    g_source_unref(source);
+    g_source_remove(other);
+    GLibEventDispatcher::setTraceFile({});
     const Trace trace(name);
-    QVERIFY2(!trace.named(hang).isEmpty(), trace.text);
-    QVERIFY2(trace.named(hang).first().milliseconds() >= 100, trace.text);
-    QVERIFY2(!trace.named(QStringLiteral("sleeping")).isEmpty(), trace.text);
-    // The loop that slept inside of it.
-    QVERIFY2(std::any_of(trace.unended.begin(), trace.unended.end(),
-                         [](const Trace::Slice &slice) { return slice.name.startsWith(QLatin1String("posted event ")); }),
-             trace.text);
+    QVERIFY2(trace.named(QStringLiteral("GLib's dispatch")).first().milliseconds() >= 1, trace.text);
+    QVERIFY2(trace.named(QStringLiteral("GLib source")).isEmpty(), trace.text);
 }
 
-void tst_Trace::rotates()
+/// A Qt loop that comes after it is not a part of it.
+void tst_Trace::endsGLibsLoop()
 {
-    const QString name = file(QStringLiteral("rotated"));
-    qputenv("GLIBEVENTDISPATCHER_TRACE_SIZE", "20000");
+    const QString name = file(QStringLiteral("after GLib's loop"));
     GLibEventDispatcher::setTraceFile(name);
-    runLoop(1s, 1ms, [] { keepBusy(100us); });
-    GLibEventDispatcher::setTraceFile({});
-    qunsetenv("GLIBEVENTDISPATCHER_TRACE_SIZE");
-    const Trace older(name + QStringLiteral(".1"));
-    const Trace newer(name);
-    QVERIFY2(!older.slices.isEmpty(), older.text);
-    QVERIFY(older.text.size() > 20000);
-    QVERIFY(older.text.size() < 1000000); // what is written at once is not divided
-    QVERIFY(newer.text.size() < older.text.size() + 20000);
-    QCOMPARE(newer.threads, older.threads);
-    QVERIFY(!newer.threads.isEmpty());
-    QVERIFY(QDir(m_folder.path()).entryList({QStringLiteral("rotated*")}).size() == 2);
-}
-
-void tst_Trace::childrenHaveFilesOfTheirOwn()
-{
-    const QString name = file(QStringLiteral("shared"));
-    GLibEventDispatcher::setTraceFile(name);
-    QProcess program;
-    program.setProcessEnvironment(tracing(name));
-    program.start(QStringLiteral(PROGRAM), {QStringLiteral("10"), QStringLiteral("timer")});
-    QVERIFY(program.waitForStarted());
-    const auto child = program.processId();
+    settle();
+    GMainLoop *loop = g_main_loop_new(nullptr, false);
+    QTimer::singleShot(1, [loop] { g_main_loop_quit(loop); });
+    g_main_loop_run(loop);
+    g_main_loop_unref(loop);
     runLoop(50ms, 10ms, [] { keepBusy(200us); });
-    QTRY_COMPARE(program.state(), QProcess::NotRunning); // it may have ended in that loop
-    QCOMPARE(program.exitCode(), 0);
     GLibEventDispatcher::setTraceFile({});
-    QCOMPARE(Trace(name).process, int(getpid()));
-    const Trace childs(name + u'.' + QString::number(child));
-    QCOMPARE(childs.process, int(child));
-    QCOMPARE(childs.named(QStringLiteral("\"slow timer\"")).size(), 1);
-}
-
-void tst_Trace::forkedChildHasAFileOfItsOwn()
-{
-#if defined(__SANITIZE_THREAD__)
-    QSKIP("ThreadSanitizer ends a forked child that starts a thread");
-#endif
-    const QString name = file(QStringLiteral("forked"));
-    GLibEventDispatcher::setTraceFile(name);
-    const auto handle = [] { runLoop(50ms, 10ms, [] { keepBusy(200us); }); };
-    handle();
-    const pid_t child = fork();
-    if (child == 0) {
-        handle();
-        GLibEventDispatcher::setTraceFile({});
-        _exit(0);
-    }
-    QVERIFY(child > 0);
-    int status = 0;
-    QCOMPARE(waitpid(child, &status, 0), child);
-    QCOMPARE(status, 0);
-    handle();
-    GLibEventDispatcher::setTraceFile({});
-    const Trace parents(name);
-    const Trace childs(name + u'.' + QString::number(child));
-    for (const Trace *trace : {&parents, &childs})
-        QVERIFY2(!trace->named(QStringLiteral("(interval 10 ms) of QTimer")).isEmpty(), trace->text);
-    QCOMPARE(parents.process, int(getpid()));
-    QCOMPARE(childs.process, int(child));
-}
-
-void tst_Trace::goesOnWithoutAFile()
-{
-    const QString name = file(QStringLiteral("none/file"));
-    const Result result = run(QStringLiteral(PROGRAM), {QStringLiteral("1")}, tracing(name));
-    QCOMPARE(result.status, 0);
-    QVERIFY2(result.out.startsWith("end: "), result.out);
-    QCOMPARE(result.err,
-             "glib.eventdispatcher.trace: GLibEventDispatcher: the trace " + name.toLocal8Bit()
-                 + " cannot be written: No such file or directory (errno 2); the program goes on without it\n");
+    const Trace trace(name);
+    QVERIFY2(!trace.named(QStringLiteral("(interval 10 ms) of QTimer")).isEmpty(), trace.text);
+    QVERIFY2(trace.unended.isEmpty(), trace.text);
 }
 
 DISPATCHER_TEST_MAIN(tst_Trace)

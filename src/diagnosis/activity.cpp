@@ -65,6 +65,7 @@ void Activity::Turn::begin()
     }
     if (activity.m_traces != Tracer::count())
         activity.m_track = Tracer::instance().addTrack(&activity.m_traces);
+    activity.dropGLibLoops(g_main_depth());
     m_outerCount = activity.m_count;
     m_outerTurn = activity.m_turn;
     activity.push(activity.m_count, Step::Awake);
@@ -81,6 +82,17 @@ void Activity::Turn::end()
     activity.m_turn = m_outerTurn;
     activity.m_count = m_outerCount;
     activity.noteState(m_outerCount > 0 ? activity.innermost().step : Step::Outside);
+}
+
+/// GLib loops that are not around a turn at that depth are over.
+void Activity::dropGLibLoops(int glibDepth)
+{
+    int count = m_count;
+    while (count - 1 > m_turn && m_loops[std::size_t(count - 1)].glibDepth >= glibDepth)
+        --count;
+    if (m_track && count < m_count)
+        m_track->drop(*this, count);
+    m_count = count;
 }
 
 void Activity::enterGLibLoop(Step step, int glibDepth)

@@ -20,10 +20,13 @@ gboolean doNothing(gpointer)
     return G_SOURCE_REMOVE;
 }
 
-/// Only GLib's dispatch calls it, with the context locked.
+/// GLib's dispatch calls it, with the context locked and the source marked as running. GLib's search for a source by its
+/// data, as in g_source_remove_by_user_data(), calls it too, for each source it looks at.
 void getCallback(gpointer data, GSource *source, GSourceFunc *function, gpointer *userData)
 {
     original.get(data, source, function, userData);
+    if (!(source->flags & G_HOOK_FLAG_IN_CALL))
+        return;
     if (Activity *activity = Activity::current())
         activity->beginSource(source, reinterpret_cast<const void *>(*function), data);
 }

@@ -57,8 +57,10 @@ QByteArray callerAt(const void *returnAddress)
 
 QByteArray classOf(const void *vtable)
 {
-    // In the Itanium C++ ABI, the type stands in front of the functions. It is nullptr without RTTI.
-    const auto *type = vtable ? static_cast<const std::type_info *const *>(vtable)[-1] : nullptr;
+    // In the Itanium C++ ABI, the type stands in front of the functions. It is nullptr without RTTI. The handler may have
+    // unloaded the plugin that both are in.
+    Dl_info info;
+    const auto *type = vtable && dladdr(vtable, &info) ? static_cast<const std::type_info *const *>(vtable)[-1] : nullptr;
     if (!type)
         return "an object of an unknown class";
     QByteArray name = demangled(type->name());

@@ -23,6 +23,7 @@ constexpr auto RunningLimit = 100ms;
 /// How long the slice of a wake-up is: shorter than the system call that it stands for, so it ends before what is around it.
 constexpr auto WakeUpLength = 100ns;
 
+/// For the thread that opens the file: the program may change its environment while another one writes.
 off_t sizeLimit()
 {
     const qint64 size = qgetenv("GLIBEVENTDISPATCHER_TRACE_SIZE").toLongLong();
@@ -75,8 +76,13 @@ int TraceFile::open(const QByteArray &name)
         m_name += '.' + QByteArray::number(qlonglong(getpid()));
         error = openNew();
     }
-    if (error == 0)
+    if (error == 0) {
+        m_sizeLimit = sizeLimit();
         begin({});
+        error = flush();
+    }
+    if (error)
+        close();
     return error;
 }
 
@@ -92,7 +98,7 @@ int TraceFile::openNew()
     if (error)
         close();
     m_end = 0;
-    m_oldTail = 0;
+    m_oldTail.clear();
     return error;
 }
 
@@ -108,7 +114,7 @@ int TraceFile::write(std::vector<Track> *tracks)
     for (Track &track : *tracks)
         take(&track);
     int error = flush();
-    if (error == 0 && m_end > sizeLimit())
+    if (error == 0 && m_end > m_sizeLimit)
         error = rotate(*tracks);
     if (error)
         close();
@@ -123,18 +129,31 @@ int TraceFile::flush()
     QByteArray text = m_events + m_tail + "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":"
         + QByteArray::number(qlonglong(getpid())) + ",\"args\":{\"name\":" + quoted(nameOfThread(getpid())) + "}}\n]\n";
     // The old end may have been longer. Spaces may follow the last bracket.
-    if (text.size() < m_oldTail)
-        text += QByteArray(m_oldTail - text.size(), '\n');
-    m_oldTail = text.size() - kept;
+    if (text.size() < m_oldTail.size())
+        text += QByteArray(m_oldTail.size() - text.size(), '\n');
     m_events.clear();
     m_tail.clear();
+    const int error = writeEnd(text);
+    if (error) {
+        // What was there has had its place, so the file can stay complete.
+        [[maybe_unused]] const bool isComplete
+            = writeEnd(m_oldTail) == 0 && ftruncate(m_fd, m_end + off_t(m_oldTail.size())) == 0;
+        return error;
+    }
+    m_oldTail = text.mid(kept);
+    m_end += off_t(kept);
+    return 0;
+}
+
+/// Behind what stays. Returns 0 or an errno.
+int TraceFile::writeEnd(const QByteArray &text)
+{
     for (qsizetype done = 0; done < text.size();) {
         const ssize_t written = pwrite(m_fd, text.constData() + done, std::size_t(text.size() - done), m_end + off_t(done));
         if (written < 0 && errno != EINTR)
             return errno;
         done += std::max<ssize_t>(written, 0);
     }
-    m_end += off_t(kept);
     return 0;
 }
 

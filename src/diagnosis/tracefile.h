@@ -43,6 +43,7 @@ public:
 private:
     int openNew();
     int flush();
+    int writeEnd(const QByteArray &text);
     int rotate(const std::vector<Track> &tracks);
     void begin(const std::vector<Track> &tracks);
     void take(Track *track);
@@ -54,7 +55,8 @@ private:
     QByteArray m_name;
     int m_fd = -1;
     off_t m_end = 0; // of what stays
-    qsizetype m_oldTail = 0; // how much is behind that
+    off_t m_sizeLimit = 0;
+    QByteArray m_oldTail; // what is behind that
     QByteArray m_events; // that are to be written
     QByteArray m_tail; // ... and overwritten
     std::map<long, QByteArray> m_names; // of threads, as in the file

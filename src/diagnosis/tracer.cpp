@@ -71,6 +71,7 @@ void Tracer::setFile(const QString &name)
     if (!path.isEmpty())
         prepare();
     parentsTracer.store(nullptr, std::memory_order_relaxed);
+    instance().writeOut();
     if (const int error = instance().open(path))
         warn(path, "cannot be written", error);
 }
@@ -83,7 +84,9 @@ void Tracer::prepare()
             qCWarning(lcTrace, "GLibEventDispatcher: this GLib does not let its sources be told apart; they are drawn together");
         // A child has none of the parent's threads, and perhaps the parent's locks. It starts anew when its loop has a turn.
         pthread_atfork(nullptr, nullptr, [] {
-            parentsTracer.store(theTracer.exchange(nullptr, std::memory_order_relaxed), std::memory_order_relaxed);
+            // A child of a child that had no turn goes on with the same one.
+            if (Tracer *const tracer = theTracer.exchange(nullptr, std::memory_order_relaxed))
+                parentsTracer.store(tracer, std::memory_order_relaxed);
             s_count.fetch_add(1, std::memory_order_relaxed);
         });
         std::atexit([] { setFile({}); });
@@ -95,7 +98,6 @@ void Tracer::prepare()
 int Tracer::open(const QByteArray &name)
 {
     const std::lock_guard fileLock(m_fileMutex);
-    write();
     m_file.close();
     m_written.clear();
     const int error = name.isEmpty() ? 0 : m_file.open(name);
@@ -150,21 +152,26 @@ void Tracer::run()
     pthread_setname_np(pthread_self(), "trace writer");
 #endif
     for (;;) {
-        int error = 0;
-        QByteArray name;
-        {
-            const std::lock_guard fileLock(m_fileMutex);
-            name = m_file.name();
-            error = write();
-        }
-        if (error)
-            warn(name, "ends here", error);
+        writeOut();
         std::unique_lock lock(m_mutex);
         if (m_name.isEmpty())
             m_changed.wait(lock, [this] { return !m_name.isEmpty(); });
         else
             m_changed.wait_for(lock, WriteInterval);
     }
+}
+
+void Tracer::writeOut()
+{
+    int error = 0;
+    QByteArray name;
+    {
+        const std::lock_guard fileLock(m_fileMutex);
+        name = m_file.name();
+        error = write();
+    }
+    if (error)
+        warn(name, "ends here", error);
 }
 
 /// With m_fileMutex locked. Returns 0 or an errno; then the trace is over.

@@ -32,6 +32,7 @@ private:
     int open(const QByteArray &name);
     void start();
     void run();
+    void writeOut();
     int write();
 
     static std::atomic<unsigned> s_count;

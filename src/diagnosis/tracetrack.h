@@ -50,6 +50,8 @@ public:
     void enter(const Activity &activity, int index, Step step);
     /// Only @p count loops are left.
     void leave(const Activity &activity, int count);
+    /// Only @p count loops are left: GLib loops of somebody else's are over, and nobody knows since when.
+    void drop(const Activity &activity, int count) { close(activity, count, m_lastTime); }
     /// The thread has no loop any more.
     void end(const Activity &activity);
     /// A handler begins in the loop at @p index, the innermost from now on.
