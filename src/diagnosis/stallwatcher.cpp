@@ -2,6 +2,7 @@
 
 #include "stallwatcher.h"
 
+#include "backgroundthread.h"
 #include "eventhook.h"
 #include "stallreport.h"
 #include "threadnumber.h"
@@ -9,11 +10,9 @@
 #include <QtCore/QLoggingCategory>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include <pthread.h>
@@ -150,26 +149,15 @@ void StallWatcher::start()
 {
     if (std::exchange(m_isRunning, true))
         return;
-    // None of the program's signals is for this thread.
-    sigset_t all;
-    sigset_t previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
-    try {
-        std::thread([this] { run(); }).detach();
-    } catch (const std::system_error &error) {
+    if (const int error = startBackgroundThread("stall watcher", [this] { run(); })) {
         m_isRunning = false;
         qCWarning(lcStalls, "GLibEventDispatcher: there is no thread to watch from: %s; stalls are not reported",
-                  error.what());
+                  std::strerror(error));
     }
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
 }
 
 void StallWatcher::run()
 {
-#ifdef Q_OS_LINUX
-    pthread_setname_np(pthread_self(), "stall watcher");
-#endif
     for (;;) {
         if (const std::optional<Finding> finding = look())
             report(*finding);

@@ -2,6 +2,7 @@
 
 #include "tracer.h"
 
+#include "backgroundthread.h"
 #include "eventhook.h"
 #include "sourcehook.h"
 
@@ -10,11 +11,8 @@
 #include <QtCore/QLoggingCategory>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include <pthread.h>
@@ -133,24 +131,12 @@ void Tracer::start()
 {
     if (std::exchange(m_isRunning, true))
         return;
-    // None of the program's signals is for this thread.
-    sigset_t all;
-    sigset_t previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
-    try {
-        std::thread([this] { run(); }).detach();
-    } catch (const std::system_error &error) {
+    if (startBackgroundThread("trace writer", [this] { run(); }) != 0)
         m_isRunning = false; // what finds a place until the end of the program is written then
-    }
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
 }
 
 void Tracer::run()
 {
-#ifdef Q_OS_LINUX
-    pthread_setname_np(pthread_self(), "trace writer");
-#endif
     for (;;) {
         writeOut();
         std::unique_lock lock(m_mutex);

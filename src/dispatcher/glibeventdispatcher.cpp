@@ -79,12 +79,14 @@ void GLibEventDispatcherPrivate::noteActivityHere()
 
 void GLibEventDispatcher::setStallLimit(std::chrono::milliseconds limit)
 {
+    StallWatcher::isWanted(); // reads the environment, so that the code has the last word
     StallWatcher::setLimit(limit);
     GLibEventDispatcherPrivate::noteActivityHere();
 }
 
 void GLibEventDispatcher::setTraceFile(const QString &name)
 {
+    Tracer::isWanted();
     Tracer::setFile(name);
     GLibEventDispatcherPrivate::noteActivityHere();
 }

@@ -130,7 +130,7 @@ public:
     /**
      * Writes what the threads of dispatchers do to the file @p name, as trace events for Perfetto or chrome://tracing: when
      * they sleep, GLib's and Qt's handlers, the wake-ups by other threads. An empty name ends that, and so does another one.
-     * GLIBEVENTDISPATCHER_TRACE in the environment does the same without a call. docs/trace.md tells what the file has.
+     * GLIBEVENTDISPATCHER_TRACE in the environment does the same until the first call. docs/trace.md tells what the file has.
      *
      * While another process writes to that file, this one's name has a point and the process's number behind it. If it cannot
      * be written, one warning says so, and the program goes on. For which dispatchers it is, and when it may be called
