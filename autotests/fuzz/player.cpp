@@ -25,7 +25,6 @@ Player::Player(const Operations &operations, Outside outside, HelperThread &help
     : m_operations(operations)
     , m_outside(outside)
     , m_dispatcher(QAbstractEventDispatcher::instance())
-    , m_isOurs(m_dispatcher->inherits("GLibEventDispatcher"))
     , m_helper(helper)
     , m_windows([this](int window, Windows::Event event, int input) { onWindow(window, event, input); })
 {
@@ -257,7 +256,6 @@ void Player::loop(const Operation &operation)
     if (frame.kind == Kind::NestGLib)
         frame.flags = flags();
     stopZeroTimersBesideLateOnes();
-    remindOfInput();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
     try {
@@ -286,7 +284,6 @@ void Player::loop(const Operation &operation)
             wakeUp();
     }
     remindOfDeletes();
-    remindOfInput();
     stopZeroTimersBesideLateOnes();
 }
 

@@ -130,7 +130,6 @@ private:
     bool hasWindowEvents() const;
     void checkWindows() const;
     void checkLostWindowEvents() const;
-    void remindOfInput();
 
     // What is in the worker, in worker.cpp.
     bool isInWorker(int object) const;
@@ -163,7 +162,6 @@ private:
     const Program::Operations m_operations;
     const Outside m_outside;
     QAbstractEventDispatcher *const m_dispatcher;
-    const bool m_isOurs;
     HelperThread &m_helper; // all the other threads, and the worker
 
     std::vector<Frame *> m_frames;

@@ -124,13 +124,6 @@ void Player::checkWindows() const
     }
 }
 
-/// Qt's dispatchers leave the input that a loop has excluded until something else wakes them up.
-void Player::remindOfInput()
-{
-    if (!m_isOurs && Windows::queued(true) > 0)
-        wakeUp();
-}
-
 /// At the end of the program.
 void Player::checkLostWindowEvents() const
 {

@@ -16,7 +16,7 @@ namespace {
 /**
  * Sets QT_NO_GLIB in the environment for as long as it exists.
  *
- * A GLib dispatcher of Qt's would attach sources to the context that ours runs, and this variable is the only way to
+ * Qt's GLib dispatcher would attach sources to the context that ours runs, and this variable is the only way to
  * have a platform create another one. By now other threads may run (X11's, D-Bus's), so setenv() is no choice: it
  * may free the array of variables while a getenv() in one of them reads it. Therefore a longer copy takes the
  * array's place by the store of one pointer, and the array comes back in the same way. Neither is ever freed or

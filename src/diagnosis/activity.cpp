@@ -16,7 +16,7 @@
 
 namespace {
 
-/// A lock of Qt's is between this and the receiver's constructor, which ThreadSanitizer does not see.
+/// One of Qt's locks is between this and the receiver's constructor, which ThreadSanitizer does not see.
 __attribute__((no_sanitize("thread"))) const void *vtableOf(const QObject *receiver)
 {
     return *reinterpret_cast<const void *const *>(receiver);
@@ -65,7 +65,7 @@ void Activity::Turn::begin()
     }
     if (activity.m_traces != Tracer::count())
         activity.m_track = Tracer::instance().addTrack(&activity.m_traces);
-    activity.dropGLibLoops(g_main_depth());
+    activity.dropGLibLoops();
     m_outerCount = activity.m_count;
     m_outerTurn = activity.m_turn;
     activity.push(activity.m_count, Step::Awake);
@@ -84,9 +84,12 @@ void Activity::Turn::end()
     activity.noteState(m_outerCount > 0 ? activity.innermost().step : Step::Outside);
 }
 
-/// GLib loops that are not around a turn at that depth are over.
-void Activity::dropGLibLoops(int glibDepth)
+/// GLib loops that are not around the turn that begins now are over.
+void Activity::dropGLibLoops()
 {
+    if (m_count - 1 <= m_turn)
+        return;
+    const int glibDepth = g_main_depth();
     int count = m_count;
     while (count - 1 > m_turn && m_loops[std::size_t(count - 1)].glibDepth >= glibDepth)
         --count;

@@ -150,7 +150,7 @@ private:
 
     Loop &innermost() { return m_loops[std::size_t(m_count - 1)]; }
     void push(int index, Step step);
-    void dropGLibLoops(int glibDepth);
+    void dropGLibLoops();
     void enter(int index, Step step)
     {
         if (m_track)

@@ -77,7 +77,7 @@ void findSourceCallbacks()
 const void *callbackOf(const GSource *source)
 {
     // A source that its callback has destroyed has given that away.
-    if (!source->callback_data || source->callback_funcs != table)
+    if (!source || !source->callback_data || source->callback_funcs != table)
         return nullptr;
     GSourceFunc function = nullptr;
     gpointer data = nullptr;

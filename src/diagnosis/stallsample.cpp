@@ -42,7 +42,7 @@ struct Interrupted
 
 }
 
-void StallSample::Source::take(const GSource *taken)
+void StallSample::Source::take(const GSource *taken, const void *calledBack)
 {
     source = const_cast<GSource *>(taken);
     if (!source)
@@ -53,7 +53,7 @@ void StallSample::Source::take(const GSource *taken)
     priority = source->priority;
     context = source->context;
     dispatch = reinterpret_cast<const void *>(source->source_funcs->dispatch);
-    callback = callbackOf(source);
+    callback = calledBack;
 }
 
 void StallSample::Loop::take(const Activity::Loop &loop, const void *top)
@@ -98,8 +98,11 @@ void StallSample::take(const Activity &activity, void *context)
             continue; // it is over
         Loop &found = loops[std::size_t(count++)];
         found.take(loop, interrupted.stack);
-        found.source.take(isDispatching ? loop.source : nullptr);
+        const GSource *const source = isDispatching ? loop.source : nullptr;
+        found.source.take(source, callbackOf(source));
     }
-    if (count > 0 && loops[std::size_t(count - 1)].step == Activity::Step::GLibSources)
-        loops[std::size_t(count - 1)].source.take(g_main_current_source());
+    if (count > 0 && loops[std::size_t(count - 1)].step == Activity::Step::GLibSources) {
+        const GSource *const source = g_main_current_source();
+        loops[std::size_t(count - 1)].source.take(source, callbackOf(source));
+    }
 }

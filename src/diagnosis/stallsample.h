@@ -20,8 +20,8 @@ struct StallSample
         const void *callback; ///< What was given to g_source_set_callback(), where that can be known.
         const void *dispatch; ///< The dispatch function of the kind of source.
 
-        /// @p taken may be nullptr.
-        void take(const GSource *taken);
+        /// @p taken may be nullptr. @p calledBack is its callback.
+        void take(const GSource *taken, const void *calledBack);
     };
 
     struct Loop

@@ -72,10 +72,6 @@ int TraceFile::open(const QByteArray &name)
     close();
     m_name = name;
     int error = openNew();
-    if (error == EWOULDBLOCK) {
-        m_name += '.' + QByteArray::number(qlonglong(getpid()));
-        error = openNew();
-    }
     if (error == 0) {
         m_sizeLimit = sizeLimit();
         begin({});
@@ -86,7 +82,18 @@ int TraceFile::open(const QByteArray &name)
     return error;
 }
 
+/// Under another name, if another process has the file. At a rotation one may come in between.
 int TraceFile::openNew()
+{
+    int error = openLocked();
+    if (error == EWOULDBLOCK) {
+        m_name += '.' + QByteArray::number(qlonglong(getpid()));
+        error = openLocked();
+    }
+    return error;
+}
+
+int TraceFile::openLocked()
 {
     // Not O_TRUNC: it may be another process's. A program that this one starts does not keep the lock.
     m_fd = ::open(m_name.constData(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);

@@ -42,6 +42,7 @@ public:
 
 private:
     int openNew();
+    int openLocked();
     int flush();
     int writeEnd(const QByteArray &text);
     int rotate(const std::vector<Track> &tracks);

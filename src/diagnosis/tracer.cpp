@@ -170,7 +170,8 @@ int Tracer::write()
         for (auto &track : std::exchange(m_added, {}))
             m_written.push_back({std::move(track), {}, 0});
     }
-    const auto ended = std::partition(m_written.begin(), m_written.end(), [](const TraceFile::Track &written) { return !written.track->isOver(); });
+    const auto ended = std::partition(m_written.begin(), m_written.end(),
+                                      [](const TraceFile::Track &written) { return !written.track->isOver(); });
     const int error = m_file.write(&m_written);
     m_written.erase(ended, m_written.end());
     if (error) {

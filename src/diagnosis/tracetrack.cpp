@@ -238,8 +238,7 @@ QByteArray TraceTrack::handlerName(const Activity &activity, int index, bool sou
         return "GLib source that was left, callback " + symbolAt(loop.callback);
     if (loop.source) {
         StallSample::Source source;
-        source.take(loop.source);
-        source.callback = loop.callback; // the source may have given it away
+        source.take(loop.source, loop.callback); // the source itself may have given it away
         return StallReport::words(source);
     }
     StallSample::Loop handler;

@@ -70,6 +70,24 @@ GLibEventDispatcher::Statistics GLibEventDispatcher::statistics() const
     return result;
 }
 
+namespace {
+/// The first call reads the environment for both, so what is set by a call after it stays.
+bool isActivityWanted()
+{
+    const bool isWatching = StallWatcher::isWanted();
+    const bool isTracing = Tracer::isWanted();
+    return isWatching || isTracing;
+}
+}
+
+void GLibEventDispatcherPrivate::noteActivity()
+{
+    if (activity || !selector || !isActivityWanted())
+        return;
+    activity = std::make_unique<Activity>();
+    selector.load()->setActivity(activity.get());
+}
+
 void GLibEventDispatcherPrivate::noteActivityHere()
 {
     auto *const here = qobject_cast<GLibEventDispatcher *>(QAbstractEventDispatcher::instance());
@@ -79,14 +97,14 @@ void GLibEventDispatcherPrivate::noteActivityHere()
 
 void GLibEventDispatcher::setStallLimit(std::chrono::milliseconds limit)
 {
-    StallWatcher::isWanted(); // reads the environment, so that the code has the last word
+    isActivityWanted();
     StallWatcher::setLimit(limit);
     GLibEventDispatcherPrivate::noteActivityHere();
 }
 
 void GLibEventDispatcher::setTraceFile(const QString &name)
 {
-    Tracer::isWanted();
+    isActivityWanted();
     Tracer::setFile(name);
     GLibEventDispatcherPrivate::noteActivityHere();
 }

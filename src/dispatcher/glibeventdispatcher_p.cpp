@@ -2,9 +2,6 @@
 
 #include "glibeventdispatcher_p.h"
 
-#include "../diagnosis/stallwatcher.h"
-#include "../diagnosis/tracer.h"
-
 #include <QtCore/QCoreApplication>
 #include <QtCore/QTimerEvent>
 
@@ -92,15 +89,6 @@ void GLibEventDispatcherPrivate::start()
     started->wakeUp().request();
 }
 
-void GLibEventDispatcherPrivate::noteActivity()
-{
-    const bool watchesForStalls = StallWatcher::isWanted();
-    if (activity || !selector || !(Tracer::isWanted() || watchesForStalls))
-        return;
-    activity = std::make_unique<Activity>();
-    selector.load()->setActivity(activity.get());
-}
-
 void GLibEventDispatcherPrivate::setPriority(int newPriority)
 {
     priority = newPriority;
@@ -152,11 +140,8 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
 
     Turn turn;
     // What a wake-up is for is looked at from here on.
+    enter(Activity::Step::Events);
     const bool wasWoken = selector.load()->takeWakeUp();
-    if (activity) {
-        activity->enter(Activity::Step::Events);
-        activity->noteWaker(selector.load()->wakeUp().waker().take());
-    }
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {

@@ -94,6 +94,14 @@ std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)
     return failure;
 }
 
+bool GLibSelectorPrivate::takeWakeUp()
+{
+    m_hasTakenWakeUp = false;
+    if (m_activity)
+        m_activity->noteWaker(m_wakeUp.waker().take());
+    return m_wakeUp.take();
+}
+
 void GLibSelectorPrivate::noteChange()
 {
     // A look() asks for the demand after the sources were prepared.

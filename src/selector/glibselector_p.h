@@ -75,11 +75,7 @@ public:
 
     /// To be called when a turn starts to look at everything: returns whether a wake-up was requested since the last
     /// look(), and forgets those before it.
-    bool takeWakeUp()
-    {
-        m_hasTakenWakeUp = false;
-        return m_wakeUp.take();
-    }
+    bool takeWakeUp();
 
     Descriptors &descriptors() { return m_descriptors; }
     WakeUp &wakeUp() { return m_wakeUp; }
