@@ -11,13 +11,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Looks before an idle descriptor is moved to the epoll set. A look costs a polled descriptor some 40 ns, and moving it
+/// Looks before an idle descriptor is moved to the epoll set. A look costs a polled descriptor 40 to 100 ns, and moving it
 /// about this many times that.
 constexpr std::uint32_t LooksBeforeMove = 32;
-/// With more that are polled, a look takes so much longer, also because they do not fit into the caches, that fewer
-/// looks pay for the move: down to this many.
-constexpr std::size_t FewPolled = 64;
-constexpr std::uint32_t FewestLooksBeforeMove = 4;
+/// How often idle descriptors are looked for.
+constexpr std::uint32_t LooksBetweenMoves = 4;
 /// Polling a set costs about as much as polling so many idle descriptors.
 constexpr std::size_t FewestInSet = 8;
 /// A look costs a descriptor in the epoll set nothing while it is idle, but four times what poll(2) costs when it is
@@ -71,23 +69,31 @@ void Descriptors::disarm(int fd, Watch &watch)
 /// Moves a polled descriptor to the set, if that is possible.
 void Descriptors::moveToSet(int fd, Watch &watch)
 {
-    if (!m_usesEpoll || !isLevelTriggered(fd, watch))
+    if (!m_usesEpoll)
         return;
-    if (!m_set.open()) {
-        m_nextMove = m_look + LooksAfterFailure;
-        return;
-    }
-    int error = watch.armed ? m_set.modify(fd, watch.wanted, watch.token)
-                            : m_set.add(fd, watch.wanted, watch.token);
-    if (error == ENOENT) {
-        // The number stands for another file than the one in the set.
-        ++watch.token;
-        error = m_set.add(fd, watch.wanted, watch.token);
-    } else if (error == EEXIST) {
-        // The set still had the file, from before its number was closed, and now the number is back.
+    int error = ENOENT;
+    if (watch.armed) {
         error = m_set.modify(fd, watch.wanted, watch.token);
+        if (error == ENOENT) {
+            // The number stands for another file than the one in the set.
+            ++watch.token;
+            arm(watch, 0);
+        }
+    }
+    if (!watch.armed) {
+        if (!isLevelTriggered(fd, watch))
+            return;
+        if (!m_set.open()) {
+            m_nextMove = m_look + LooksAfterFailure;
+            return;
+        }
+        error = m_set.add(fd, watch.wanted, watch.token);
+        // The set still had the file, from before its number was closed, and now the number is back.
+        if (error == EEXIST)
+            error = m_set.modify(fd, watch.wanted, watch.token);
     }
     if (error == 0) {
+        watch.type = FileType::LevelTriggered; // no other file is in the set
         arm(watch, watch.wanted);
         watch.wasRemoved = false;
         m_polled.remove(fd);
@@ -206,18 +212,16 @@ void Descriptors::verify(std::size_t first)
 
 void Descriptors::moveIdleOnes()
 {
-    if (!m_usesEpoll || m_look % FewestLooksBeforeMove != 0 || m_polled.count() == 0
+    if (!m_usesEpoll || m_look % LooksBetweenMoves != 0 || m_polled.count() == 0
         || std::int32_t(m_look - m_nextMove) < 0)
         return;
     m_nextMove = m_look;
-    const auto looks = std::max(FewestLooksBeforeMove,
-                                std::uint32_t(LooksBeforeMove * FewPolled / std::max(m_polled.count(), FewPolled)));
     m_idle.clear();
     for (const GPollFD &polled : m_polled.fds()) {
         if (polled.fd < 0 || polled.fd == m_set.fd())
             continue;
         const Watch &idle = watch(polled.fd);
-        if (idle.type != FileType::Other && m_look - idle.lastReady >= looks)
+        if (idle.type != FileType::Other && m_look - idle.lastReady >= LooksBeforeMove)
             m_idle.push_back(polled.fd);
     }
     if (m_armedCount == 0 && m_idle.size() < FewestInSet)
