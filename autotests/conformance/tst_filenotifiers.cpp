@@ -3,6 +3,7 @@
 #include "eventlooptest.h"
 
 #include <QtCore/QTemporaryDir>
+#include <QtCore/QTimer>
 
 #include <glib.h>
 
@@ -26,6 +27,8 @@ private Q_SLOTS:
 
     void everyChangeIsReported_data();
     void everyChangeIsReported();
+    void changeIsKeptWhileTheNotifierIsOff_data();
+    void changeIsKeptWhileTheNotifierIsOff();
     void changesAreReportedInASetOfTheProgram_data();
     void changesAreReportedInASetOfTheProgram();
 };
@@ -219,6 +222,46 @@ void tst_FileNotifiers::everyChangeIsReported()
     QSocketNotifier notifier(fd, QSocketNotifier::Exception);
     // A change of the host's name is reported in all namespaces, so other programs may add to it.
     verifyActivations(&notifier, file, beside, file == File::Mounts);
+}
+
+void tst_FileNotifiers::changeIsKeptWhileTheNotifierIsOff_data()
+{
+    QTest::addColumn<bool>("inGLibLoop");
+    QTest::newRow("Qt's loop") << false;
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
+        QTest::newRow("GLib's loop") << true;
+}
+
+/// GLib's loop polls before posted events are sent.
+void tst_FileNotifiers::changeIsKeptWhileTheNotifierIsOff()
+{
+    QFETCH(bool, inGLibLoop);
+    if (isQtGLib())
+        QSKIP("Qt's GLib dispatcher loses the change");
+    const FileDescriptor fd(::open(pathOf(File::Mounts), O_RDONLY | O_CLOEXEC));
+    QSocketNotifier notifier(fd, QSocketNotifier::Exception);
+    Changer changer(File::Mounts);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    const auto post = [](QObject *receiver, auto function) {
+        QMetaObject::invokeMethod(receiver, function, Qt::QueuedConnection);
+    };
+    post(&notifier, [&] {
+        changer.change();
+        post(&notifier, [&] {
+            notifier.setEnabled(false);
+            post(&notifier, [&] { notifier.setEnabled(true); });
+        });
+    });
+    if (inGLibLoop) {
+        GMainLoop *const loop = g_main_loop_new(nullptr, false);
+        connect(&notifier, &QSocketNotifier::activated, this, [&] { g_main_loop_quit(loop); });
+        QTimer::singleShot(5s, this, [&] { g_main_loop_quit(loop); });
+        g_main_loop_run(loop);
+        g_main_loop_unref(loop);
+    }
+    QVERIFY(runUntil([&] { return activations > 0; }));
+    QCOMPARE(activations, 1);
 }
 
 void tst_FileNotifiers::changesAreReportedInASetOfTheProgram_data()

@@ -9,6 +9,7 @@
 #include <QtCore/QTimer>
 
 #include <csignal>
+#include <vector>
 
 #include <glib.h>
 #include <sys/wait.h>
@@ -25,7 +26,7 @@ class Reports
 public:
     static void listen() { qInstallMessageHandler(note); }
 
-    static QByteArrayList all()
+    static std::vector<QByteArray> all()
     {
         const std::lock_guard lock(s_mutex);
         return s_messages;
@@ -60,11 +61,11 @@ private:
             return;
         }
         const std::lock_guard lock(s_mutex);
-        s_messages.append(message.toUtf8());
+        s_messages.push_back(message.toUtf8());
     }
 
     static inline std::mutex s_mutex;
-    static inline QByteArrayList s_messages;
+    static inline std::vector<QByteArray> s_messages;
 };
 
 void limit(std::chrono::milliseconds time)

@@ -10,10 +10,10 @@ using namespace Program;
 using namespace std::chrono_literals;
 
 /// An exception must not leave a callback of GLib's, nor Qt Gui. And if it ends a loop, Qt's loop outside may forget that
-/// it was told to exit.
+/// it was told to exit, or that its turn was interrupted.
 bool Player::mayThrow() const
 {
-    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib
+    return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib && !m_frames.back()->isInInterruptedTurn
         && m_frames.back()->callbacks == 0
         && std::none_of(m_running.begin(), m_running.end(), [this](const Running &running) {
                return running.object >= ObjectCount && running.level == m_frames.size();
@@ -71,4 +71,10 @@ void Player::stopZeroTimersBesideLateOnes()
         if (timer.id && timer.interval == 0ns)
             stopTimer(timer);
     }
+}
+
+/// If the handler of a zero timer, or a loop in it, stops one, Qt's turn may serve another one twice.
+bool Player::mayStop(const Timer &timer) const
+{
+    return !timer.id || timer.interval > 0ns || m_zeroTimers == 0;
 }

@@ -83,7 +83,7 @@ void Player::post(const Operation &operation)
 void Player::startTimer(const Operation &operation)
 {
     Timer &timer = m_timers[std::size_t(operation.target)];
-    if (isInWorker(objectOf(timer)) || (timer.id && timer.isMoved))
+    if (isInWorker(objectOf(timer)) || (timer.id && timer.isMoved) || !mayStop(timer))
         return;
     stopTimer(timer);
     QObject *const owner = object(operation.target % ObjectCount);
@@ -155,6 +155,13 @@ void Player::onTimer(int object, int id)
         || (timer.interval > 0ns && VirtualTime::now() >= timer.due + timer.interval - VirtualTime::Tolerance)
         || performs(m_operations, timer.handler,
                     {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted});
+    struct Handler
+    {
+        int &counter;
+        const bool isCounted;
+        ~Handler() { counter -= isCounted; } // by an exception as well
+    } const counted{m_zeroTimers, timer.interval == 0ns};
+    m_zeroTimers += counted.isCounted;
     const int handler = timer.handler;
     if (isLastTick)
         stopTimer(timer);

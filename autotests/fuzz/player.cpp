@@ -17,7 +17,7 @@ using VirtualTime::TimePoint;
 namespace {
 
 constexpr std::size_t MostLoops = 4;
-constexpr int MostEndings = 200;
+constexpr int MostEndings = 2 * MostPerformed;
 
 }
 
@@ -135,7 +135,8 @@ void Player::perform(const Operation &operation)
         quit(operation.value);
         break;
     case Kind::Interrupt:
-        m_isWoken = m_isInterrupted = true;
+        m_isWoken = true;
+        noteInterrupt();
         m_dispatcher->interrupt();
         break;
     case Kind::WakeUp:
@@ -177,7 +178,8 @@ void Player::perform(const Operation &operation)
         startTimer(operation);
         break;
     case Kind::StopTimer:
-        stopTimer(m_timers[std::size_t(operation.target)]);
+        if (mayStop(m_timers[std::size_t(operation.target)]))
+            stopTimer(m_timers[std::size_t(operation.target)]);
         break;
     case Kind::Enable:
         if (!isReadyElsewhere(operation.target)
@@ -256,6 +258,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind == Kind::NestGLib)
         frame.flags = flags();
     stopZeroTimersBesideLateOnes();
+    frame.isInInterruptedTurn = m_isInterrupted && !m_frames.empty();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
     try {
@@ -273,9 +276,10 @@ void Player::loop(const Operation &operation)
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isAwake = true; // the turn that it was in is
     m_isWoken = false; // the loop inside may have polled it
-    m_isInterrupted = m_isInterrupted || frame.kind != Kind::ProcessEvents;
+    if (frame.kind != Kind::ProcessEvents)
+        noteInterrupt();
     // Whether there is one left decides what the next call returns.
-    if (frame.kind == Kind::ProcessEvents && frame.hadLoops)
+    if ((frame.kind == Kind::ProcessEvents && frame.hadLoops) || frame.isToldByAnotherThread)
         wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;
@@ -285,6 +289,13 @@ void Player::loop(const Operation &operation)
     }
     remindOfDeletes();
     stopZeroTimersBesideLateOnes();
+}
+
+void Player::noteInterrupt()
+{
+    m_isInterrupted = true;
+    for (std::size_t i = 1; i < m_frames.size(); ++i)
+        m_frames[i]->isInInterruptedTurn = true;
 }
 
 int Player::runLoop(Frame &frame)
@@ -318,6 +329,7 @@ Player::Frame *Player::loopToExit(int distance)
 void Player::exit(Frame &frame, int code)
 {
     frame.isTold = true;
+    frame.isToldByAnotherThread |= QThread::currentThread() != m_dispatcher->thread();
     if (frame.glibLoop) {
         g_main_loop_quit(frame.glibLoop);
         return;

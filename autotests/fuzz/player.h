@@ -55,7 +55,9 @@ private:
         QEventLoop *loop = nullptr;
         GMainLoop *glibLoop = nullptr;
         bool isTold = false; // to exit
+        bool isToldByAnotherThread = false;
         bool hadLoops = false; // in it
+        bool isInInterruptedTurn = false; // of the loop outside
         int callbacks = 0; // of GLib's sources that it is in
     };
 
@@ -67,7 +69,6 @@ private:
         int ticks = 0; // left
         VirtualTime::TimePoint interval{};
         VirtualTime::TimePoint due{};
-        int runs = 0; // of its handler, now
         bool isMoved = false; // to the worker, or back and not running here yet
     };
 
@@ -85,6 +86,7 @@ private:
     void perform(const Operation &operation);
     void performElsewhere(const Operation &operation);
     void loop(const Operation &operation);
+    void noteInterrupt();
     int runLoop(Frame &frame);
     Frame *loopToExit(int distance);
     void exit(Frame &frame, int code);
@@ -103,6 +105,7 @@ private:
     bool mayDeleteLater(int object, bool fromElsewhere) const;
     void stopZeroTimersBesideLateOnes();
     bool isLate(const Timer &timer) const;
+    bool mayStop(const Timer &timer) const;
     bool isReadyElsewhere(int channel) const;
 
     // What the dispatcher does, in deliveries.cpp.
@@ -198,6 +201,7 @@ private:
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
     bool m_isInterrupted = false; // the turn
+    int m_zeroTimers = 0; // whose handlers are running
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };

@@ -23,12 +23,13 @@ namespace {
 
 unsigned long steps = 0;
 
-constexpr Backend Unix{"Qt's UNIX dispatcher", false, false, false};
+constexpr Backend Unix{"Qt's UNIX dispatcher", nullptr, false, false};
 constexpr Backend Ours[] = {
-    {"epoll", true, false, false},
-    {"poll", true, true, false},
-    {"epoll in a GLib loop", true, false, true},
-    {"poll in a GLib loop", true, true, true},
+    {"poll and epoll", nullptr, true, false},
+    {"poll", "poll", true, false},
+    {"epoll", "epoll", true, false},
+    {"epoll in a GLib loop", nullptr, true, true},
+    {"poll in a GLib loop", "poll", true, true},
 };
 
 char programName[] = "eventloopfuzz";
@@ -40,8 +41,8 @@ int argumentCount = 1;
     Log::open(fd);
     Channel::ownMounts();
     qInstallMessageHandler([](QtMsgType, const QMessageLogContext &, const QString &) {});
-    if (backend.polls)
-        qputenv("GLIBEVENTDISPATCHER_BACKEND", "poll");
+    if (backend.setting)
+        qputenv("GLIBEVENTDISPATCHER_BACKEND", backend.setting);
     if (backend.isOurs)
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
     {

@@ -12,8 +12,8 @@
 struct Backend
 {
     const char *name;
+    const char *setting; ///< of GLIBEVENTDISPATCHER_BACKEND
     bool isOurs;
-    bool polls; ///< with poll(2) in the place of epoll
     bool isInGLibLoop; ///< the outermost loop is GLib's
 };
 

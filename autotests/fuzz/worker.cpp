@@ -35,6 +35,10 @@ void Player::move(const Operation &operation)
         return;
     }
     for (int index = number; index < TimerCount; index += ObjectCount) {
+        if (!mayStop(m_timers[std::size_t(index)]))
+            return;
+    }
+    for (int index = number; index < TimerCount; index += ObjectCount) {
         Timer &timer = m_timers[std::size_t(index)];
         if (!timer.id || timer.isMoved)
             continue;

@@ -333,13 +333,12 @@ void tst_SelectorWait::signalsDoNotEndTheSelect()
         QVERIFY(waited(selector, timeout) >= timeout);
         QVERIFY(timeout < 100ms || SignalStorm::handled() > handled);
     }
+    const int handled = SignalStorm::handled();
     const Thread waker([&] {
-        const int handled = SignalStorm::handled();
         while (SignalStorm::handled() < handled + 20)
             std::this_thread::sleep_for(1ms);
         selector.wakeUp();
     });
-    const int handled = SignalStorm::handled();
     QVERIFY(waited(selector, std::nullopt) < Long);
     QVERIFY(SignalStorm::handled() >= handled + 20);
 }

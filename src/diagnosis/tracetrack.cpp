@@ -16,7 +16,7 @@ namespace {
 
 QByteArray nameOfThread()
 {
-    const QByteArray name = QThread::currentThread()->objectName().toUtf8();
+    QByteArray name = QThread::currentThread()->objectName().toUtf8();
     if (!name.isEmpty())
         return name;
 #ifdef Q_OS_LINUX

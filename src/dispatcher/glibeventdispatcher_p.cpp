@@ -123,6 +123,8 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
         selector.load()->ownership().keep();
         reportOwnership();
     }
+    if (!isRunningLoop)
+        selector.load()->descriptors().requireCheck(); // the caller may have closed some
     Turn last;
     do {
         last = turn(flags, Driver::Qt);

@@ -12,17 +12,21 @@ namespace {
 /// How long reports of the set are believed without verification.
 constexpr auto VerificationInterval = 100us;
 
-bool mayUseEpoll()
-{
-    const char *backend = std::getenv("GLIBEVENTDISPATCHER_BACKEND");
-    return !backend || std::strcmp(backend, "poll") != 0;
-}
-
 }
 
 Descriptors::Descriptors()
-    : m_usesEpoll(mayUseEpoll())
+    : m_backend(backend())
 {
+}
+
+Descriptors::Backend Descriptors::backend()
+{
+    const char *const setting = std::getenv("GLIBEVENTDISPATCHER_BACKEND");
+    if (!setting)
+        return Backend::Automatic;
+    return !std::strcmp(setting, "poll") ? Backend::Poll
+        : !std::strcmp(setting, "epoll") ? Backend::Epoll
+                                         : Backend::Automatic;
 }
 
 std::error_code Descriptors::watch(int fd, Events events)
@@ -37,12 +41,20 @@ std::error_code Descriptors::watch(int fd, Events events)
         m_watches.resize(number + 1);
     }
     Watch &watch = m_watches[number];
-    if (events && (!watch.wanted || watch.ready == G_IO_NVAL)) {
+    if (watch.ready == G_IO_NVAL) {
+        watch.ready = 0;
+        watch.wanted = 0;
+    }
+    if (events && !watch.wanted) {
         watch.type = FileType::Unknown;
         watch.wasRemoved = true;
+        // What was kept for another file of that number is not.
+        if (watch.ready && fileType(fd, watch) != FileType::Regular)
+            watch.ready = 0;
     }
     watch.wanted = std::uint8_t(events);
-    watch.ready = std::uint8_t(watch.ready & events);
+    if ((watch.ready & ~events) && fileType(fd, watch) != FileType::Regular)
+        watch.ready = std::uint8_t(watch.ready & events);
     if (!watch.isPending) {
         m_pending.push_back(fd);
         watch.isPending = true;
@@ -66,6 +78,8 @@ void Descriptors::flush(Changes changes)
 {
     if (m_set.isInherited())
         closeSet();
+    if (m_backend == Backend::Epoll)
+        changes = Changes::ToSet;
     for (std::size_t i = 0; i < m_pending.size(); ++i) {
         Watch &changed = watch(m_pending[i]);
         changed.isPending = false;
@@ -76,6 +90,9 @@ void Descriptors::flush(Changes changes)
 
 void Descriptors::apply(int fd, Watch &watch, Changes changes)
 {
+    // What was kept is asked for again.
+    if (wantedReady(watch) && watch.ready != G_IO_NVAL && fileType(fd, watch) == FileType::Regular)
+        m_found.push_back(fd);
     if (!watch.wanted || watch.ready == G_IO_NVAL) {
         m_polled.remove(fd);
         disarm(fd, watch);
@@ -138,7 +155,7 @@ void Descriptors::dropResults()
         Watch &left = watch(fd);
         if (left.ready == 0)
             continue;
-        if (left.ready == G_IO_NVAL || !isLevelTriggered(fd, left))
+        if (left.ready == G_IO_NVAL || fileType(fd, left) != FileType::LevelTriggered)
             m_found[kept++] = fd;
         else
             left.ready = 0;
@@ -176,7 +193,7 @@ void Descriptors::found(int fd, Watch &watch, Events events)
     if (!events)
         return;
     watch.lastReady = m_look;
-    if (!watch.ready)
+    if (!wantedReady(watch))
         m_found.push_back(fd);
     watch.ready = std::uint8_t(watch.ready | events);
 }
@@ -203,7 +220,11 @@ void Descriptors::finishLook(bool isVerified)
             verify(first);
         }
     }
-    if (m_setIsStale)
+    if (m_setIsStale) {
         closeSet();
+        // What it reports in vain may have been in the place of others.
+        if (isPolled())
+            pollNow(0);
+    }
     moveIdleOnes();
 }

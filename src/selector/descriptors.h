@@ -54,11 +54,13 @@ public:
         ToSet, ///< Moves them to the epoll set at once, for a caller to whom changes of pollFds() are expensive.
     };
 
-    /// GLIBEVENTDISPATCHER_BACKEND=poll in the environment does without epoll.
+    /// GLIBEVENTDISPATCHER_BACKEND in the environment may be "poll", which does without epoll, or "epoll", which polls
+    /// none at first.
     Descriptors();
 
     /// Asks for @p events of @p fd, from the next flush() on; 0 ends that. A result that is no longer asked for is
-    /// dropped. Fails only for numbers that were never in use and are not open.
+    /// dropped; that of a file which may report a change once is kept until it is asked for. Fails only for numbers
+    /// that were never in use and are not open.
     std::error_code watch(int fd, Events events);
     Events watched(int fd) const
     {
@@ -66,7 +68,7 @@ public:
     }
     /// One more than the highest number that was ever watched.
     int end() const { return int(m_watches.size()); }
-    bool usesEpoll() const { return m_usesEpoll; }
+    bool usesEpoll() const { return m_backend != Backend::Poll; }
     void clear();
 
     /// Results that were not taken are dropped, except those that no later poll would find again.
@@ -102,18 +104,20 @@ public:
 
     /// To be called when code has run that may have closed descriptors before it removed them.
     void requireCheck() { m_leftToCheck = m_watches.size(); }
-    /// To be called before waits that may be long: looks for such descriptors, some at each call. Returns how long one
+    /// To be called in each look before the poll: looks for such descriptors, some at a time. Returns how long one
     /// may wait before calling it again, to look for the others.
     Duration checkSet(TimePoint now);
 
 private:
+    enum class Backend { Automatic, Poll, Epoll };
+
     struct Watch
     {
         std::uint32_t token = 0; // changes when the number comes to stand for another file
         std::uint32_t lastReady = 0; // in which look; or when it was last changed
         std::uint8_t wanted = 0;
         std::uint8_t armed = 0; // the events that the set was given; 0: not in the set
-        std::uint8_t ready = 0; // found, and not taken
+        std::uint8_t ready = 0; // found, and not taken; what is not wanted now is kept for later
         std::uint8_t readyLooks = 0; // in which it was ready, in a row or nearly so
         FileType type = FileType::Unknown;
         bool isPending = false; // is in m_pending
@@ -126,11 +130,15 @@ private:
         return (revents & (G_IO_HUP | G_IO_ERR)) ? wanted : (revents & wanted);
     }
 
+    static Backend backend();
+    /// The results of a watch that take() may return.
+    static Events wantedReady(const Watch &watch) { return watch.ready & (watch.wanted | Events{G_IO_NVAL}); }
     Watch &watch(int fd) { return m_watches[std::size_t(fd)]; }
     bool isIdle(const Watch &watch) const;
-    bool isLevelTriggered(int fd, Watch &watch);
+    FileType fileType(int fd, Watch &watch);
     void apply(int fd, Watch &watch, Changes changes);
     void poll(int fd, Watch &watch);
+    bool openSet();
     void moveToSet(int fd, Watch &watch);
     void arm(Watch &watch, Events events);
     void disarm(int fd, Watch &watch);
@@ -145,7 +153,7 @@ private:
     void fetchFromSet();
     void verify(std::size_t first);
 
-    const bool m_usesEpoll;
+    const Backend m_backend;
     std::vector<Watch> m_watches; // by number
     std::vector<int> m_pending; // changed since the last flush()
     PollList m_polled; // the epoll set, unless it is empty, and what is polled beside it
@@ -170,7 +178,7 @@ private:
 inline bool Descriptors::hasReady() const
 {
     for (std::size_t i = m_nextFound; i < m_found.size(); ++i) {
-        if (m_watches[std::size_t(m_found[i])].ready)
+        if (wantedReady(m_watches[std::size_t(m_found[i])]))
             return true;
     }
     return m_setIsReady;
@@ -181,10 +189,10 @@ inline std::optional<Descriptors::Ready> Descriptors::take()
     while (m_nextFound < m_found.size()) {
         const int fd = m_found[m_nextFound++];
         Watch &ready = watch(fd);
-        if (!ready.ready)
+        const Ready result{fd, wantedReady(ready)};
+        if (!result.events)
             continue;
-        const Ready result{fd, ready.ready};
-        ready.ready = 0;
+        ready.ready = std::uint8_t(ready.ready & ~result.events);
         if (result.events == G_IO_NVAL)
             ready.wanted = 0;
         return result;
@@ -198,7 +206,7 @@ inline std::optional<Descriptors::Ready> Descriptors::takeEvent()
         const int fd = m_found[m_nextFound];
         Watch &ready = watch(fd);
         for (const Events event : {Events{G_IO_IN}, Events{G_IO_OUT}, Events{G_IO_PRI}, Events{G_IO_NVAL}}) {
-            if (ready.ready & event) {
+            if (wantedReady(ready) & event) {
                 ready.ready = std::uint8_t(ready.ready & ~event);
                 if (event == G_IO_NVAL)
                     ready.wanted = 0;

@@ -41,11 +41,11 @@ bool Descriptors::isIdle(const Watch &watch) const
     return m_look - watch.lastReady > LongestRest;
 }
 
-bool Descriptors::isLevelTriggered(int fd, Watch &watch)
+FileType Descriptors::fileType(int fd, Watch &watch)
 {
     if (watch.type == FileType::Unknown)
-        watch.type = fileType(fd);
-    return watch.type == FileType::LevelTriggered;
+        watch.type = ::fileType(fd);
+    return watch.type;
 }
 
 void Descriptors::arm(Watch &watch, Events events)
@@ -66,10 +66,22 @@ void Descriptors::disarm(int fd, Watch &watch)
     arm(watch, 0);
 }
 
+bool Descriptors::openSet()
+{
+    if (m_set.isOpen())
+        return true;
+    if (!m_set.open())
+        return false;
+    // The number may be that of a watched descriptor that was closed without a word.
+    if (watched(m_set.fd()))
+        foundClosed(m_set.fd(), watch(m_set.fd()));
+    return true;
+}
+
 /// Moves a polled descriptor to the set, if that is possible.
 void Descriptors::moveToSet(int fd, Watch &watch)
 {
-    if (!m_usesEpoll)
+    if (!usesEpoll())
         return;
     int error = ENOENT;
     if (watch.armed) {
@@ -81,9 +93,9 @@ void Descriptors::moveToSet(int fd, Watch &watch)
         }
     }
     if (!watch.armed) {
-        if (!isLevelTriggered(fd, watch))
+        if (fileType(fd, watch) != FileType::LevelTriggered)
             return;
-        if (!m_set.open()) {
+        if (!openSet()) {
             m_nextMove = m_look + LooksAfterFailure;
             return;
         }
@@ -194,7 +206,7 @@ void Descriptors::verify(std::size_t first)
             continue;
         }
         const unsigned ready = readyEvents(polled.revents, reported.wanted);
-        if (!isLevelTriggered(polled.fd, reported)) {
+        if (fileType(polled.fd, reported) != FileType::LevelTriggered) {
             reported.ready = std::uint8_t(reported.ready | ready);
             continue;
         }
@@ -212,7 +224,7 @@ void Descriptors::verify(std::size_t first)
 
 void Descriptors::moveIdleOnes()
 {
-    if (!m_usesEpoll || m_look % LooksBetweenMoves != 0 || m_polled.count() == 0
+    if (!usesEpoll() || m_look % LooksBetweenMoves != 0 || m_polled.count() == 0
         || std::int32_t(m_look - m_nextMove) < 0)
         return;
     m_nextMove = m_look;
@@ -221,7 +233,8 @@ void Descriptors::moveIdleOnes()
         if (polled.fd < 0 || polled.fd == m_set.fd())
             continue;
         const Watch &idle = watch(polled.fd);
-        if (idle.type != FileType::Other && m_look - idle.lastReady >= LooksBeforeMove)
+        const bool mayMove = idle.type == FileType::Unknown || idle.type == FileType::LevelTriggered;
+        if (mayMove && m_look - idle.lastReady >= LooksBeforeMove)
             m_idle.push_back(polled.fd);
     }
     if (m_armedCount == 0 && m_idle.size() < FewestInSet)

@@ -39,6 +39,8 @@ FileType fileType(int fd)
         return FileType::Unknown;
     bool isLevelTriggered = false;
     switch (status.st_mode & S_IFMT) {
+    case S_IFREG:
+        return FileType::Regular;
     case S_IFSOCK:
     case S_IFIFO:
         isLevelTriggered = true;

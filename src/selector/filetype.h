@@ -9,7 +9,8 @@
 enum class FileType : unsigned char {
     Unknown, ///< Not asked yet.
     LevelTriggered, ///< It is ready until it has been read or written, however often it is polled.
-    Other, ///< It may report a change to one poll only, or be always ready, as regular files are.
+    Regular, ///< It is always ready, or a file of /proc, some of which report a change to one poll only.
+    Other, ///< Not known. It may report a change to one poll only.
 };
 
 /// Asks the system; Unknown if @p fd is not open.

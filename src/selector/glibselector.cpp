@@ -101,6 +101,7 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
         ? after(GLibSelectorPrivate::Clock::now(), *timeout)
         : GLibSelectorPrivate::Never;
     Selection selection(deadline);
+    d->m_descriptors.requireCheck();
     GLibSelectorPrivate::Result result;
     do {
         result = d->look(selection, look);

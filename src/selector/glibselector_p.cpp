@@ -219,14 +219,11 @@ bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look
 GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Demand &demand, bool mayBlock,
                                                            bool isOwned)
 {
+    auto limit = Duration::max();
+    if (demand.descriptors)
+        limit = m_descriptors.checkSet(m_now);
     if (!mayBlock || demand.hasIdleWork || hasWork(demand, m_now))
         return Duration::zero();
-    auto limit = Duration::max();
-    if (demand.descriptors) {
-        limit = m_descriptors.checkSet(m_now);
-        if (m_descriptors.hasReady())
-            return Duration::zero();
-    }
     if (demand.deadline != Never)
         limit = std::min(limit, demand.deadline - m_now);
     return isOwned ? limit : std::min(limit, m_ownership.retryInterval(m_now));
