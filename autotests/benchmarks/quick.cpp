@@ -78,21 +78,22 @@ Values frames(const Task &task)
 
     Loop loop(task);
     QList<double> intervals;
-    int frame = 0;
     qint64 last = 0;
     const int count = sized(task, 60, 5);
+    // The second frame comes at once, and the third when the grid of the animation has it.
+    constexpr int atStart = 2;
     QObject::connect(&window, &QQuickWindow::frameSwapped, &window, [&] {
         const qint64 time = now();
-        // The second comes at once, and the third when the grid of the animation has it.
-        if (++frame > 3)
+        if (last)
             intervals.append(static_cast<double>(time - last));
         last = time;
-        if (intervals.size() == count)
+        if (intervals.size() == count + atStart)
             loop.quit();
     });
     const Load load;
     window.show();
     loop.run();
+    intervals.remove(0, atStart);
     return { median(intervals), *std::max_element(intervals.cbegin(), intervals.cend()) };
 }
 

@@ -254,11 +254,10 @@ void tst_FileNotifiers::changeIsKeptWhileTheNotifierIsOff()
         });
     });
     if (inGLibLoop) {
-        GMainLoop *const loop = g_main_loop_new(nullptr, false);
+        g_autoptr(GMainLoop) loop = g_main_loop_new(nullptr, false);
         connect(&notifier, &QSocketNotifier::activated, this, [&] { g_main_loop_quit(loop); });
         QTimer::singleShot(5s, this, [&] { g_main_loop_quit(loop); });
         g_main_loop_run(loop);
-        g_main_loop_unref(loop);
     }
     QVERIFY(runUntil([&] { return activations > 0; }));
     QCOMPARE(activations, 1);

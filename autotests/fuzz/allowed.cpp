@@ -76,5 +76,6 @@ void Player::stopZeroTimersBesideLateOnes()
 /// If the handler of a zero timer, or a loop in it, stops one, Qt's turn may serve another one twice.
 bool Player::mayStop(const Timer &timer) const
 {
-    return !timer.id || timer.interval > 0ns || m_zeroTimers == 0;
+    return !timer.id || timer.interval > 0ns
+        || std::none_of(m_running.begin(), m_running.end(), [](const Running &running) { return running.isZeroTimer; });
 }

@@ -155,19 +155,13 @@ void Player::onTimer(int object, int id)
         || (timer.interval > 0ns && VirtualTime::now() >= timer.due + timer.interval - VirtualTime::Tolerance)
         || performs(m_operations, timer.handler,
                     {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted});
-    struct Handler
-    {
-        int &counter;
-        const bool isCounted;
-        ~Handler() { counter -= isCounted; } // by an exception as well
-    } const counted{m_zeroTimers, timer.interval == 0ns};
-    m_zeroTimers += counted.isCounted;
     const int handler = timer.handler;
+    const bool isZeroTimer = timer.interval == 0ns;
     if (isLastTick)
         stopTimer(timer);
     else
         timer.due += timer.interval;
-    run(handler, object);
+    run(handler, object, false, isZeroTimer);
 }
 
 void Player::onActivated(int number, int type)

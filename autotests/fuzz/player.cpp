@@ -93,7 +93,7 @@ void Player::note(const char *format, ...) const
     Log::line("%3d L%zu %s", logical(VirtualTime::now()), m_frames.size(), text);
 }
 
-void Player::run(int performer, int object, bool isPostedEvent)
+void Player::run(int performer, int object, bool isPostedEvent, bool isZeroTimer)
 {
     if (performer <= 0 || m_running.size() >= MostHandlers)
         return;
@@ -106,7 +106,7 @@ void Player::run(int performer, int object, bool isPostedEvent)
         }
         ~Scope() { stack.pop_back(); }
         std::vector<Running> &stack;
-    } scope(m_running, {object, m_frames.size(), isPostedEvent});
+    } scope(m_running, {object, m_frames.size(), isPostedEvent, isZeroTimer});
     for (const Operation &operation : m_operations) {
         if (operation.performer == performer)
             perform(operation);

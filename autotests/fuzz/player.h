@@ -78,11 +78,12 @@ private:
         int object; // -1: none; from ObjectCount on: windows
         std::size_t level;
         bool isPostedEvent;
+        bool isZeroTimer;
     };
 
     // The programme, in player.cpp.
     using Operation = Program::Operation;
-    void run(int performer, int object = -1, bool isPostedEvent = false);
+    void run(int performer, int object = -1, bool isPostedEvent = false, bool isZeroTimer = false);
     void perform(const Operation &operation);
     void performElsewhere(const Operation &operation);
     void loop(const Operation &operation);
@@ -201,7 +202,6 @@ private:
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
     bool m_isInterrupted = false; // the turn
-    int m_zeroTimers = 0; // whose handlers are running
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };

@@ -3,7 +3,7 @@
 #include "descriptors.h"
 
 #include <cstdlib>
-#include <cstring>
+#include <string_view>
 
 using namespace std::chrono_literals;
 
@@ -21,12 +21,9 @@ Descriptors::Descriptors()
 
 Descriptors::Backend Descriptors::backend()
 {
-    const char *const setting = std::getenv("GLIBEVENTDISPATCHER_BACKEND");
-    if (!setting)
-        return Backend::Automatic;
-    return !std::strcmp(setting, "poll") ? Backend::Poll
-        : !std::strcmp(setting, "epoll") ? Backend::Epoll
-                                         : Backend::Automatic;
+    const char *const variable = std::getenv("GLIBEVENTDISPATCHER_BACKEND");
+    const std::string_view name = variable ? variable : "";
+    return name == "poll" ? Backend::Poll : name == "epoll" ? Backend::Epoll : Backend::Automatic;
 }
 
 std::error_code Descriptors::watch(int fd, Events events)
@@ -41,20 +38,18 @@ std::error_code Descriptors::watch(int fd, Events events)
         m_watches.resize(number + 1);
     }
     Watch &watch = m_watches[number];
-    if (watch.ready == G_IO_NVAL) {
-        watch.ready = 0;
-        watch.wanted = 0;
-    }
-    if (events && !watch.wanted) {
+    if (events && (!watch.wanted || watch.ready == G_IO_NVAL)) {
         watch.type = FileType::Unknown;
         watch.wasRemoved = true;
-        // What was kept for another file of that number is not.
-        if (watch.ready && fileType(fd, watch) != FileType::Regular)
-            watch.ready = 0;
+        // It may have been another file's.
+        if (watch.kept && fileType(fd, watch) != FileType::Regular)
+            watch.kept = 0;
     }
     watch.wanted = std::uint8_t(events);
-    if ((watch.ready & ~events) && fileType(fd, watch) != FileType::Regular)
-        watch.ready = std::uint8_t(watch.ready & events);
+    const auto unwanted = std::uint8_t(watch.ready & ~events);
+    watch.ready = std::uint8_t(watch.ready & events);
+    if (unwanted && unwanted != G_IO_NVAL && fileType(fd, watch) == FileType::Regular)
+        watch.kept = std::uint8_t(watch.kept | unwanted);
     if (!watch.isPending) {
         m_pending.push_back(fd);
         watch.isPending = true;
@@ -90,13 +85,14 @@ void Descriptors::flush(Changes changes)
 
 void Descriptors::apply(int fd, Watch &watch, Changes changes)
 {
-    // What was kept is asked for again.
-    if (wantedReady(watch) && watch.ready != G_IO_NVAL && fileType(fd, watch) == FileType::Regular)
-        m_found.push_back(fd);
     if (!watch.wanted || watch.ready == G_IO_NVAL) {
         m_polled.remove(fd);
         disarm(fd, watch);
-    } else if (watch.armed == watch.wanted && !watch.wasRemoved) {
+        return;
+    }
+    found(fd, watch, watch.kept & watch.wanted);
+    watch.kept = std::uint8_t(watch.kept & ~watch.wanted);
+    if (watch.armed == watch.wanted && !watch.wasRemoved) {
         m_polled.remove(fd);
     } else if (changes == Changes::ToSet && !m_polled.contains(fd)) {
         poll(fd, watch);
@@ -193,7 +189,7 @@ void Descriptors::found(int fd, Watch &watch, Events events)
     if (!events)
         return;
     watch.lastReady = m_look;
-    if (!wantedReady(watch))
+    if (!watch.ready)
         m_found.push_back(fd);
     watch.ready = std::uint8_t(watch.ready | events);
 }

@@ -59,8 +59,8 @@ public:
     Descriptors();
 
     /// Asks for @p events of @p fd, from the next flush() on; 0 ends that. A result that is no longer asked for is
-    /// dropped; that of a file which may report a change once is kept until it is asked for. Fails only for numbers
-    /// that were never in use and are not open.
+    /// dropped; that of a regular file, which may report a change once, is kept until it is asked for again. Fails only
+    /// for numbers that were never in use and are not open.
     std::error_code watch(int fd, Events events);
     Events watched(int fd) const
     {
@@ -117,11 +117,12 @@ private:
         std::uint32_t lastReady = 0; // in which look; or when it was last changed
         std::uint8_t wanted = 0;
         std::uint8_t armed = 0; // the events that the set was given; 0: not in the set
-        std::uint8_t ready = 0; // found, and not taken; what is not wanted now is kept for later
+        std::uint8_t ready = 0; // found, and not taken
         std::uint8_t readyLooks = 0; // in which it was ready, in a row or nearly so
         FileType type = FileType::Unknown;
         bool isPending = false; // is in m_pending
         bool wasRemoved = false; // and added again, since it was last given to the set
+        std::uint8_t kept = 0; // found, and not wanted at the moment
     };
 
     /// What to report when poll(2) says @p revents. Hang-up and error make a descriptor ready for everything.
@@ -131,8 +132,6 @@ private:
     }
 
     static Backend backend();
-    /// The results of a watch that take() may return.
-    static Events wantedReady(const Watch &watch) { return watch.ready & (watch.wanted | Events{G_IO_NVAL}); }
     Watch &watch(int fd) { return m_watches[std::size_t(fd)]; }
     bool isIdle(const Watch &watch) const;
     FileType fileType(int fd, Watch &watch);
@@ -178,7 +177,7 @@ private:
 inline bool Descriptors::hasReady() const
 {
     for (std::size_t i = m_nextFound; i < m_found.size(); ++i) {
-        if (wantedReady(m_watches[std::size_t(m_found[i])]))
+        if (m_watches[std::size_t(m_found[i])].ready)
             return true;
     }
     return m_setIsReady;
@@ -189,10 +188,10 @@ inline std::optional<Descriptors::Ready> Descriptors::take()
     while (m_nextFound < m_found.size()) {
         const int fd = m_found[m_nextFound++];
         Watch &ready = watch(fd);
-        const Ready result{fd, wantedReady(ready)};
-        if (!result.events)
+        if (!ready.ready)
             continue;
-        ready.ready = std::uint8_t(ready.ready & ~result.events);
+        const Ready result{fd, ready.ready};
+        ready.ready = 0;
         if (result.events == G_IO_NVAL)
             ready.wanted = 0;
         return result;
@@ -206,7 +205,7 @@ inline std::optional<Descriptors::Ready> Descriptors::takeEvent()
         const int fd = m_found[m_nextFound];
         Watch &ready = watch(fd);
         for (const Events event : {Events{G_IO_IN}, Events{G_IO_OUT}, Events{G_IO_PRI}, Events{G_IO_NVAL}}) {
-            if (wantedReady(ready) & event) {
+            if (ready.ready & event) {
                 ready.ready = std::uint8_t(ready.ready & ~event);
                 if (event == G_IO_NVAL)
                     ready.wanted = 0;

@@ -83,7 +83,7 @@ void Descriptors::moveToSet(int fd, Watch &watch)
 {
     if (!usesEpoll())
         return;
-    int error = ENOENT;
+    int error = 0;
     if (watch.armed) {
         error = m_set.modify(fd, watch.wanted, watch.token);
         if (error == ENOENT) {
