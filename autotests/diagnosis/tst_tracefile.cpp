@@ -10,6 +10,7 @@
 #include <QtCore/QTemporaryDir>
 
 #include <csignal>
+#include <optional>
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -41,22 +42,27 @@ private:
 void tst_TraceFile::isCompleteWhenKilled()
 {
     const QString name = file(QStringLiteral("killed"));
-    QProcess program;
-    program.setProcessEnvironment(tracing(name));
-    program.start(QStringLiteral(PROGRAM), {QStringLiteral("3600000"), QStringLiteral("nested")});
     const QString hang = QStringLiteral("still running: timers");
-    QTRY_VERIFY_WITH_TIMEOUT(!Trace(name).named(hang).isEmpty(), 30000);
-    QThread::msleep(300);
-    kill(pid_t(program.processId()), SIGKILL);
-    QVERIFY(program.waitForFinished());
-    const Trace trace(name);
-    QVERIFY2(!trace.named(hang).isEmpty(), trace.text);
-    QVERIFY2(trace.named(hang).first().milliseconds() >= 100, trace.text);
-    QVERIFY2(!trace.named(QStringLiteral("sleeping")).isEmpty(), trace.text);
+    std::optional<Trace> trace;
+    // On a busy machine, 10 ms may be over before the loop sleeps. Then the program is started anew.
+    for (int attempt = 0; attempt < 50 && (!trace || trace->named(QStringLiteral("sleeping")).isEmpty()); ++attempt) {
+        QFile::remove(name);
+        QProcess program;
+        program.setProcessEnvironment(tracing(name));
+        program.start(QStringLiteral(PROGRAM), {QStringLiteral("3600000"), QStringLiteral("nested")});
+        QTRY_VERIFY_WITH_TIMEOUT(!Trace(name).named(hang).isEmpty(), 30000);
+        QThread::msleep(300);
+        kill(pid_t(program.processId()), SIGKILL);
+        QVERIFY(program.waitForFinished());
+        trace.emplace(name);
+        QVERIFY2(!trace->named(hang).isEmpty(), trace->text);
+        QVERIFY2(trace->named(hang).first().milliseconds() >= 100, trace->text);
+    }
+    QVERIFY2(!trace->named(QStringLiteral("sleeping")).isEmpty(), trace->text);
     // The loop that slept inside of it.
-    QVERIFY2(std::any_of(trace.unended.begin(), trace.unended.end(),
+    QVERIFY2(std::any_of(trace->unended.begin(), trace->unended.end(),
                          [](const Trace::Slice &slice) { return slice.name.startsWith(QLatin1String("posted event ")); }),
-             trace.text);
+             trace->text);
 }
 
 void tst_TraceFile::rotates()
