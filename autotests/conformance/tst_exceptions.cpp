@@ -124,18 +124,14 @@ void tst_Exceptions::fromTimer()
 
 void tst_Exceptions::timerThatThrewGoesOn()
 {
+    if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
+        QSKIP("Qt's own dispatchers take it to be in its handler for ever, and write to a frame that is gone when it is stopped");
     TimerObject object;
     object.onTimer = [](int) { throw Thrown(); };
     object.startTimer(0);
     QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours) {
-        QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-        QCOMPARE(object.fired.size(), 2);
-    } else {
-        // Qt's own dispatchers take it to be in its handler for ever.
-        turn();
-        QCOMPARE(object.fired.size(), 1);
-    }
+    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+    QCOMPARE(object.fired.size(), 2);
 }
 
 void tst_Exceptions::fromEachHandlerWhileWaiting()
