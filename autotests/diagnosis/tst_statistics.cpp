@@ -18,6 +18,7 @@ private Q_SLOTS:
     void countsWhatIsThere();
     void countsWakeUps();
     void addsUpTimes();
+    void areZeroBeforeTheStart();
 
 private:
     static Statistics statistics() { return qobject_cast<GLibEventDispatcher *>(dispatcher())->statistics(); }
@@ -112,6 +113,13 @@ void tst_Statistics::addsUpTimes()
     QVERIFY(after.inQt - before.inQt >= 30ms);
     QVERIFY(after.inGLib - before.inGLib >= 40ms);
     QVERIFY(after.longestTurn >= 30ms);
+}
+
+void tst_Statistics::areZeroBeforeTheStart()
+{
+    const GLibEventDispatcher unused;
+    QCOMPARE(unused.statistics().turns, 0u);
+    QCOMPARE(unused.statistics().descriptors, 0);
 }
 
 DISPATCHER_TEST_MAIN(tst_Statistics)
