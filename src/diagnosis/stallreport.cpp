@@ -26,7 +26,7 @@ QByteArray eventName(int type)
 {
     if (type > QEvent::User)
         return "QEvent::User+" + QByteArray::number(type - QEvent::User);
-    const char *name = QMetaEnum::fromType<QEvent::Type>().valueToKey(type);
+    const char *name = QMetaEnum::fromType<QEvent::Type>().valueToKey(QEvent::Type(type));
     return name ? QByteArray("QEvent::") + name : "event " + QByteArray::number(type);
 }
 
