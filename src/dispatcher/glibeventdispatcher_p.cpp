@@ -162,15 +162,16 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     }
     turn.hadWork |= wasWoken || hadWindowEvents;
 
-    TimerQueue::TimePoint now = selector.load()->now();
     enter(Activity::Step::Notifiers);
-    if (includesNotifiers(turnFlags) && notifiers->activate(activity.get()) > 0) {
-        turn.hadWork = true;
-        now = Clock::now();
-    }
+    const bool activated = includesNotifiers(turnFlags) && notifiers->activate(activity.get()) > 0;
+    turn.hadWork |= activated;
     enter(Activity::Step::Timers);
-    if (includesTimers(turnFlags) && activateTimers(now) > 0)
-        turn.hadWork = true;
+    if (includesTimers(turnFlags)) {
+        // The notifiers have taken time, and with GLib's loop the selector has not looked at the clock.
+        const bool isLate = activated || driver == Driver::GLib;
+        const TimerQueue::TimePoint now = isLate && timers.needsTime() ? Clock::now() : selector.load()->now();
+        turn.hadWork |= activateTimers(now) > 0;
+    }
     return turn;
 }
 
@@ -259,7 +260,8 @@ EventLoop::Demand GLibEventDispatcherPrivate::demand()
     demand.hasWork = isSendingEvents || lastTurnWasNested || windowSystem.hasWork(flags);
     if (includesTimers(flags)) {
         demand.hasIdleWork = timers.hasZeroTimers();
-        demand.deadline = timers.wakeTime().value_or(Never);
+        if (timers.needsTime())
+            demand.deadline = timers.wakeTime().value_or(Never);
     }
     return demand;
 }

@@ -15,7 +15,7 @@ struct ContextSource::Source
     GSource base;
     ContextSource *owner;
     const void *thread; // its place
-    std::vector<std::unique_ptr<GPollFD>> polled; // GLib keeps the addresses
+    std::deque<GPollFD> polled; // GLib keeps the addresses
 
     /// GLib is told as little as possible: it wakes itself up by a system call for each descriptor added.
     void poll(const std::vector<GPollFD> &fds)
@@ -25,19 +25,19 @@ struct ContextSource::Source
             if (fd.fd < 0)
                 continue;
             if (i == polled.size()) {
-                polled.push_back(std::make_unique<GPollFD>(GPollFD{fd.fd, fd.events, 0}));
-                g_source_add_poll(&base, polled.back().get());
-            } else if (polled[i]->fd != fd.fd) {
-                g_source_remove_poll(&base, polled[i].get());
-                *polled[i] = {fd.fd, fd.events, 0};
-                g_source_add_poll(&base, polled[i].get());
+                polled.push_back({fd.fd, fd.events, 0});
+                g_source_add_poll(&base, &polled.back());
+            } else if (polled[i].fd != fd.fd) {
+                g_source_remove_poll(&base, &polled[i]);
+                polled[i] = {fd.fd, fd.events, 0};
+                g_source_add_poll(&base, &polled[i]);
             } else {
-                polled[i]->events = fd.events;
+                polled[i].events = fd.events;
             }
             ++i;
         }
         for (std::size_t extra = i; extra < polled.size(); ++extra)
-            g_source_remove_poll(&base, polled[extra].get());
+            g_source_remove_poll(&base, &polled[extra]);
         polled.resize(i);
         RaceDetector::doneBefore(this);
     }
@@ -83,18 +83,15 @@ struct ContextSource::Source
     }
 };
 
-ContextSource::ContextSource(GMainContext *context, Asks asks, const char *name, int priority)
+ContextSource::ContextSource(GMainContext *context, const char *name, int priority)
 {
-    static GSourceFuncs functions[] = {
-        {nullptr, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr},
-        {Source::prepare, nullptr, Source::dispatch, Source::finalize, nullptr, nullptr},
-        {Source::prepare, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr},
-    };
-    GSource *base = g_source_new(&functions[int(asks)], sizeof(Source));
+    static GSourceFuncs functions = {
+        Source::prepare, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr};
+    GSource *base = g_source_new(&functions, sizeof(Source));
     m_source = Source::from(base);
     m_source->owner = this;
     m_source->thread = placeOfThread();
-    new (&m_source->polled) std::vector<std::unique_ptr<GPollFD>>;
+    new (&m_source->polled) std::deque<GPollFD>;
     g_source_set_name(base, name);
     g_source_set_priority(base, priority);
     g_source_set_can_recurse(base, true);
@@ -109,16 +106,6 @@ ContextSource::~ContextSource()
     g_source_unref(&m_source->base);
 }
 
-bool ContextSource::prepare(int *)
-{
-    return false;
-}
-
-bool ContextSource::check()
-{
-    return false;
-}
-
 void ContextSource::setPriority(int priority)
 {
     g_source_set_priority(&m_source->base, priority);
@@ -129,13 +116,7 @@ void ContextSource::setPollFds(const std::vector<GPollFD> &fds)
     m_source->poll(fds);
 }
 
-bool ContextSource::takePolled(std::vector<GPollFD> &fds)
+std::deque<GPollFD> &ContextSource::pollFds()
 {
-    gushort found = 0;
-    for (const auto &fd : m_source->polled) {
-        found = gushort(found | fd->revents);
-        fds.push_back(*fd);
-        fd->revents = 0;
-    }
-    return found != 0;
+    return m_source->polled;
 }

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include <deque>
 #include <vector>
 
 /**
@@ -22,23 +23,20 @@ public:
     void setPriority(int priority);
 
 protected:
-    /// Which of the functions below the source has. GLib calls them in each iteration, which costs time.
-    enum class Asks { WhenChecking, WhenPreparing, Always };
-
     /// Attaches a source called @p name to @p context.
-    ContextSource(GMainContext *context, Asks asks, const char *name, int priority);
+    ContextSource(GMainContext *context, const char *name, int priority);
     /// Never deleted by a pointer to this class.
     ~ContextSource();
 
     /// Whether the source is ready; if not, @p timeout may be set to when to ask again, in ms.
-    virtual bool prepare(int *timeout);
-    virtual bool check();
+    virtual bool prepare(int *timeout) = 0;
+    virtual bool check() = 0;
     virtual void dispatch() = 0;
 
     /// Has the context poll @p fds, except those with a negative number. To be called from prepare().
     void setPollFds(const std::vector<GPollFD> &fds);
-    /// Appends them to @p fds with what the context's poll has found, once. Returns false if that is nothing.
-    bool takePolled(std::vector<GPollFD> &fds);
+    /// They, with what the context's poll has found, until somebody clears it. They may have been dropped by another thread.
+    std::deque<GPollFD> &pollFds();
 
 private:
     struct Source;

@@ -163,25 +163,29 @@ void Descriptors::dropResults()
 void Descriptors::note(const GPollFD *polled, std::size_t count)
 {
     for (const GPollFD *fd = polled; fd != polled + count; ++fd) {
-        if (!fd->revents)
-            continue;
-        if (fd->fd == m_set.fd()) {
-            m_setIsReady = true;
-            continue;
-        }
-        Watch &ready = watch(fd->fd);
-        if (!ready.wanted || ready.ready == G_IO_NVAL || (ready.isPending && ready.wasRemoved))
-            continue;
-        if (fd->revents & G_IO_NVAL) {
-            foundClosed(fd->fd, ready);
-            continue;
-        }
-        const Events events = readyEvents(fd->revents, ready.wanted);
-        // The set would report it as well, each time.
-        if (events & ready.armed)
-            disarm(fd->fd, ready);
-        found(fd->fd, ready, events);
+        if (fd->revents)
+            note(*fd);
     }
+}
+
+void Descriptors::note(const GPollFD &polled)
+{
+    if (polled.fd == m_set.fd()) {
+        m_setIsReady = true;
+        return;
+    }
+    Watch &ready = watch(polled.fd);
+    if (!ready.wanted || ready.ready == G_IO_NVAL || (ready.isPending && ready.wasRemoved))
+        return;
+    if (polled.revents & G_IO_NVAL) {
+        foundClosed(polled.fd, ready);
+        return;
+    }
+    const Events events = readyEvents(polled.revents, ready.wanted);
+    // The set would report it as well, each time.
+    if (events & ready.armed)
+        disarm(polled.fd, ready);
+    found(polled.fd, ready, events);
 }
 
 void Descriptors::found(int fd, Watch &watch, Events events)

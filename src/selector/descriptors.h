@@ -79,7 +79,10 @@ public:
     bool isPolled() const { return m_armedCount > 0 || m_polled.count() > 0; }
     /// What to poll. Elements with a negative number are to be ignored.
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
-    /// Takes in what a poll of pollFds() has found.
+    /// Another number after each change of pollFds().
+    unsigned pollFdsState() const { return m_polled.state(); }
+    /// Takes in what a poll of pollFds() has found, for one that it has found ready.
+    void note(const GPollFD &polled);
     void note(const GPollFD *polled, std::size_t count);
     /// A look of its own at those that are polled, without waiting. Those in the epoll set, which costs as much as several
     /// of them, are left to the next look.
@@ -104,6 +107,7 @@ public:
 
     /// To be called when code has run that may have closed descriptors before it removed them.
     void requireCheck() { m_leftToCheck = m_watches.size(); }
+    bool needsCheck() const { return m_armedCount > 0 && m_leftToCheck > 0; }
     /// To be called in each look before the poll: looks for such descriptors, some at a time. Returns how long one
     /// may wait before calling it again, to look for the others.
     Duration checkSet(TimePoint now);

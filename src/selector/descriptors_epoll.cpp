@@ -245,7 +245,7 @@ void Descriptors::moveIdleOnes()
 
 Descriptors::Duration Descriptors::checkSet(TimePoint now)
 {
-    if (m_armedCount == 0 || m_leftToCheck == 0)
+    if (!needsCheck())
         return Duration::max();
     if (now < m_nextCheck - CheckBurst * CheckInterval)
         return LongestUncheckedWait;

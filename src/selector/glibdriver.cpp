@@ -6,6 +6,8 @@
 
 #include "../diagnosis/activity.h"
 
+#include <algorithm>
+
 namespace {
 
 /// @p callbacks: how many of the loop's callbacks are running.
@@ -15,20 +17,49 @@ void enterGLibLoop(Activity *activity, Activity::Step step, int callbacks = 0)
         activity->enterGLibLoop(step, g_main_depth() - callbacks);
 }
 
+int idlePriority(int priority)
+{
+    return std::max(priority, G_PRIORITY_DEFAULT_IDLE);
 }
+
+}
+
+/// The time of one step. To read the clock is a good part of what a step costs, so that is left until somebody asks.
+class GLibDriver::Time
+{
+public:
+    GLibSelectorPrivate::TimePoint now()
+    {
+        if (!m_now)
+            m_now = GLibSelectorPrivate::Clock::now();
+        return *m_now;
+    }
+
+private:
+    std::optional<GLibSelectorPrivate::TimePoint> m_now;
+};
 
 GLibDriver::GLibDriver(GLibSelectorPrivate *selector, EventLoop *loop, int priority)
     : m_selector(selector)
     , m_loop(loop)
+    , m_priority(priority)
     , m_work(this, selector->context(), priority)
-    , m_idleWork(this, selector->context(), Ranking::idlePriority(priority))
+    , m_idleWork(this, selector->context(), idlePriority(priority))
 {
 }
 
 void GLibDriver::setPriority(int priority)
 {
+    m_priority = priority;
     m_work.setPriority(priority);
-    m_idleWork.setPriority(Ranking::idlePriority(priority));
+    m_idleWork.setPriority(idlePriority(priority));
+}
+
+int GLibDriver::rank(bool hasWork, bool hasIdleWork)
+{
+    m_work.ranks = hasWork;
+    m_idleWork.ranks = hasIdleWork;
+    return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
 }
 
 bool GLibDriver::prepare(int *timeout)
@@ -45,9 +76,9 @@ bool GLibDriver::prepare(int *timeout)
 
     WakeUp &wakeUp = m_selector->wakeUp();
     wakeUp.setPolling(true);
-    const GLibSelectorPrivate::TimePoint now = GLibSelectorPrivate::Clock::now();
+    Time time;
     EventLoop::Demand demand = m_loop->demand();
-    if (!demand.hasIdleWork && !m_selector->hasWork(demand, now)) {
+    if (!demand.hasIdleWork && !hasWork(demand, time)) {
         enterGLibLoop(m_selector->activity(), Activity::Step::AboutToBlock);
         m_loop->aboutToBlock();
         demand = m_loop->demand();
@@ -56,21 +87,19 @@ bool GLibDriver::prepare(int *timeout)
 
     Descriptors &descriptors = m_selector->descriptors();
     auto limit = Descriptors::Duration::max();
-    m_pollFds.assign(1, {wakeUp.fd(), G_IO_IN, 0});
     if (demand.descriptors) {
         descriptors.beginLook();
-        limit = descriptors.checkSet(now);
+        if (descriptors.needsCheck())
+            limit = descriptors.checkSet(time.now());
         descriptors.flush(Descriptors::Changes::ToSet);
-        const std::vector<GPollFD> &fds = descriptors.pollFds();
-        m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
     }
-    m_work.setPollFds(m_pollFds);
-    if (m_selector->hasWork(demand, now)) {
+    setPollFds(demand.descriptors);
+    if (hasWork(demand, time)) {
         enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources); // GLib does not ask again before it dispatches
         return true;
     }
     if (demand.deadline != EventLoop::Never)
-        limit = std::min(limit, demand.deadline - now);
+        limit = std::min(limit, demand.deadline - time.now());
     if (limit != Descriptors::Duration::max())
         *timeout = toMilliseconds(limit);
     return false;
@@ -79,11 +108,12 @@ bool GLibDriver::prepare(int *timeout)
 bool GLibDriver::check()
 {
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
-        return false;
+        return m_work.ranks;
     endPolling();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
     takePolled();
-    return m_selector->hasWork(m_loop->demand(), GLibSelectorPrivate::Clock::now());
+    Time time;
+    return hasWork(m_loop->demand(), time);
 }
 
 bool GLibDriver::prepareIdle()
@@ -100,8 +130,13 @@ void GLibDriver::dispatch()
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources, 1);
     takePolled();
     m_selector->descriptors().requireCheck();
-    m_selector->setNow(GLibSelectorPrivate::Clock::now());
     m_loop->turn();
+}
+
+bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
+{
+    return m_selector->hasWork(demand)
+        || (demand.deadline != EventLoop::Never && demand.deadline <= time.now());
 }
 
 /// A poll function that the selector has called may run a GLib loop, and polls after that.
@@ -110,12 +145,32 @@ void GLibDriver::endPolling()
     m_selector->wakeUp().setPolling(m_selector->iterations().isRunBy(ContextIteration::Phase::Polling));
 }
 
+/// Has GLib poll for wake-ups and, if @p withDescriptors, the descriptors. Mostly it does already.
+void GLibDriver::setPollFds(bool withDescriptors)
+{
+    const Descriptors &descriptors = m_selector->descriptors();
+    const GPollFD wakeUps{m_selector->wakeUp().fd(), G_IO_IN, 0};
+    const std::optional<unsigned> list = withDescriptors ? std::optional(descriptors.pollFdsState()) : std::nullopt;
+    const std::deque<GPollFD> &polled = m_work.pollFds();
+    if (!polled.empty() && polled.front().fd == wakeUps.fd && list == m_polledList)
+        return;
+    m_pollFds.assign(1, wakeUps);
+    if (withDescriptors)
+        m_pollFds.insert(m_pollFds.end(), descriptors.pollFds().begin(), descriptors.pollFds().end());
+    m_work.setPollFds(m_pollFds);
+    m_polledList = list;
+}
+
 void GLibDriver::takePolled()
 {
-    m_pollFds.clear();
-    if (!m_work.takePolled(m_pollFds))
-        return;
-    if (m_pollFds.front().revents)
-        m_selector->wakeUp().drain();
-    m_selector->descriptors().note(m_pollFds.data() + 1, m_pollFds.size() - 1);
+    std::deque<GPollFD> &polled = m_work.pollFds();
+    for (GPollFD &fd : polled) {
+        if (!fd.revents)
+            continue;
+        if (&fd == &polled.front())
+            m_selector->wakeUp().drain();
+        else
+            m_selector->descriptors().note(fd);
+        fd.revents = 0;
+    }
 }

@@ -6,16 +6,21 @@
 #include "contextsource.h"
 #include "eventloop.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 class GLibSelectorPrivate;
 
 /**
- * Serves an event loop while somebody else iterates the context in the loop's thread.
+ * An event loop's place among GLib's sources: one source for its work, and one of lower priority for its idle work.
  *
- * GLib polls for the loop then, and the loop has a turn when it has work. Idle work is served by a source of lower
- * priority. In the selector's own iterations neither source is ever ready.
+ * While somebody else iterates the context in the loop's thread, they serve the loop: GLib polls for it, and it has a
+ * turn when it has work.
+ *
+ * In the selector's own iterations they rank it, and do nothing: GLib dispatches no source of lower priority than one
+ * that is ready, and so they are ready while the loop has work, or idle work. One that is ready stays so until it is
+ * dispatched. If a callback runs a loop before that, it is dispatched there, whoever runs that loop.
  */
 class GLibDriver
 {
@@ -23,6 +28,10 @@ public:
     GLibDriver(GLibSelectorPrivate *selector, EventLoop *loop, int priority);
 
     void setPriority(int priority);
+
+    /// For the time of a ContextIteration::check(). Returns the lowest priority that is dispatched then.
+    int rank(bool hasWork, bool hasIdleWork);
+    void unrank() { m_work.ranks = m_idleWork.ranks = false; }
 
     /// To be called when an iteration of the selector starts to dispatch; returns what to give to restore() at its end.
     bool suspend() { return std::exchange(m_drives, false); }
@@ -33,12 +42,13 @@ private:
     {
     public:
         WorkSource(GLibDriver *driver, GMainContext *context, int priority)
-            : ContextSource(context, Asks::Always, "GLibEventDispatcher", priority)
+            : ContextSource(context, "GLibEventDispatcher", priority)
             , m_driver(driver)
         {
         }
+        using ContextSource::pollFds;
         using ContextSource::setPollFds;
-        using ContextSource::takePolled;
+        bool ranks = false;
 
     protected:
         bool prepare(int *timeout) override { return m_driver->prepare(timeout); }
@@ -53,33 +63,40 @@ private:
     {
     public:
         IdleSource(GLibDriver *driver, GMainContext *context, int priority)
-            : ContextSource(context, Asks::WhenPreparing, "GLibEventDispatcher, idle", priority)
+            : ContextSource(context, "GLibEventDispatcher, idle", priority)
             , m_driver(driver)
         {
         }
+        bool ranks = false;
 
     protected:
         bool prepare(int *) override { return m_driver->prepareIdle(); }
+        bool check() override { return ranks; }
         void dispatch() override { m_driver->dispatch(); }
 
     private:
         GLibDriver *const m_driver;
     };
 
+    class Time;
+
     bool prepare(int *timeout);
     bool check();
     bool prepareIdle();
     void dispatch();
+    bool hasWork(const EventLoop::Demand &demand, Time &time) const;
     void endPolling();
+    void setPollFds(bool descriptors);
     void takePolled();
 
     GLibSelectorPrivate *const m_selector;
     EventLoop *const m_loop;
+    int m_priority;
     WorkSource m_work;
     IdleSource m_idleWork;
-    // Somebody else's loop has prepared the sources. A source that is ready stays so until it is dispatched, by an
-    // iteration of the selector even.
+    // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
+    std::optional<unsigned> m_polledList; // which state of the descriptors' list GLib polls, if any
     std::vector<GPollFD> m_pollFds; // kept for its memory
 };
 

@@ -109,12 +109,6 @@ void GLibSelectorPrivate::noteChange()
         m_wakeUp.request();
 }
 
-bool GLibSelectorPrivate::hasWork(const EventLoop::Demand &demand, TimePoint now) const
-{
-    return demand.hasWork || m_hasTakenWakeUp || m_wakeUp.isRequested()
-        || (demand.descriptors && m_descriptors.hasReady()) || demand.deadline <= now;
-}
-
 GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
 {
     m_now = Clock::now();
@@ -166,9 +160,10 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     }
 
     if (owner.isOwned()) {
-        const int lowest = rank(hasWork(demand, m_now), demand.hasIdleWork);
+        const int lowest = m_glibDriver ? m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
         const bool isDispatching = iteration.check(m_pollFds.data(), glibCount);
-        unrank();
+        if (m_glibDriver)
+            m_glibDriver->unrank();
         if (isDispatching) {
             const bool drove = m_glibDriver && m_glibDriver->suspend();
             enter(m_activity, Activity::Step::GLibSources);
@@ -273,37 +268,18 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
     return {failure == EINTR ? 0 : failure, std::generic_category()};
 }
 
-/// Returns the lowest priority that GLib dispatches now.
-int GLibSelectorPrivate::rank(bool hasWork, bool hasIdleWork)
-{
-    if (!m_ranking)
-        return G_MAXINT;
-    m_ranking->set(hasWork, hasIdleWork);
-    return m_ranking->lowest();
-}
-
-void GLibSelectorPrivate::unrank()
-{
-    if (m_ranking)
-        m_ranking->set(false, false);
-}
-
 void GLibSelectorPrivate::attach(EventLoop *loop, int priority)
 {
-    m_ranking = std::make_unique<Ranking>(m_context, priority);
     m_glibDriver = std::make_unique<GLibDriver>(this, loop, priority);
 }
 
 void GLibSelectorPrivate::setPriority(int priority)
 {
-    if (!m_ranking)
-        return;
-    m_ranking->setPriority(priority);
-    m_glibDriver->setPriority(priority);
+    if (m_glibDriver)
+        m_glibDriver->setPriority(priority);
 }
 
 void GLibSelectorPrivate::detach()
 {
     m_glibDriver.reset();
-    m_ranking.reset();
 }

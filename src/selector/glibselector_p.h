@@ -10,7 +10,6 @@
 #include "glibdriver.h"
 #include "glibselector.h"
 #include "placeofthread.h"
-#include "ranking.h"
 #include "wakeup.h"
 
 #include "../diagnosis/counters.h"
@@ -99,9 +98,12 @@ public:
 
     // For GLibDriver.
     const ContextIteration::Stack &iterations() const { return m_iterations; }
-    /// Whether @p demand is met.
-    bool hasWork(const EventLoop::Demand &demand, TimePoint now) const;
-    void setNow(TimePoint now) { m_now = now; }
+    /// Whether @p demand is met, its deadline apart.
+    bool hasWork(const EventLoop::Demand &demand) const
+    {
+        return demand.hasWork || m_hasTakenWakeUp || m_wakeUp.isRequested()
+            || (demand.descriptors && m_descriptors.hasReady());
+    }
 
 private:
     friend class GLibSelector;
@@ -111,8 +113,10 @@ private:
     bool isSettledWithoutGLib(EventLoop &loop, const Look &look);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
     std::error_code poll(bool isOwned, bool descriptors, Duration timeout);
-    int rank(bool hasWork, bool hasIdleWork);
-    void unrank();
+    bool hasWork(const EventLoop::Demand &demand, TimePoint now) const
+    {
+        return hasWork(demand) || demand.deadline <= now;
+    }
 
     GMainContext *const m_context;
     bool m_isClosed = false;
@@ -121,7 +125,6 @@ private:
     Descriptors m_descriptors;
     ContextOwnership m_ownership;
     ContextIteration::Stack m_iterations;
-    std::unique_ptr<Ranking> m_ranking;
     std::unique_ptr<GLibDriver> m_glibDriver;
 
     std::vector<void *> m_data; // of GLibSelector's users, by descriptor number

@@ -14,7 +14,15 @@ class PollList
 {
 public:
     const std::vector<GPollFD> &fds() const { return m_fds; }
-    void setReserved(int fd) { m_fds.front() = {fd, G_IO_IN, 0}; }
+    /// Another number after each change.
+    unsigned state() const { return m_state; }
+    void setReserved(int fd)
+    {
+        if (m_fds.front().fd == fd)
+            return;
+        m_fds.front() = {fd, G_IO_IN, 0};
+        ++m_state;
+    }
     std::size_t count() const { return m_fds.size() - 1; }
 
     bool contains(int fd) const
@@ -33,6 +41,7 @@ public:
             m_fds.push_back({fd, 0, 0});
         }
         m_fds[std::size_t(m_positions[number])].events = gushort(events);
+        ++m_state;
     }
 
     /// Removes @p fd, if it is there. The last element takes its place.
@@ -45,6 +54,7 @@ public:
         m_fds[std::size_t(position)] = m_fds.back();
         m_fds.pop_back();
         m_positions[std::size_t(fd)] = Absent;
+        ++m_state;
     }
 
 private:
@@ -52,6 +62,7 @@ private:
 
     std::vector<GPollFD> m_fds{{-1, 0, 0}};
     std::vector<int> m_positions; // in m_fds, by descriptor number
+    unsigned m_state = 0;
 };
 
 #endif

@@ -106,7 +106,7 @@ void TimerQueue::remove(std::vector<Index> &list, Index index)
     list.pop_back();
 }
 
-void TimerQueue::sort()
+void TimerQueue::sortUnsorted()
 {
     for (const Index index : m_unsorted) {
         m_timers[index].state = State::Waiting;

@@ -75,6 +75,12 @@ public:
 
     /// Until when one may wait; empty if nothing but zero timers is there to wait for.
     std::optional<TimePoint> wakeTime() noexcept;
+    /// Whether what is due depends on the time, which need not be known if not: nothing but zero timers is there.
+    bool needsTime() const
+    {
+        return m_left > 0 || !m_unsorted.empty() || m_punctual.first() != TimerData::None
+            || m_begins.first() != TimerData::None;
+    }
     /// Whether a timer of interval zero is there that is not being fired.
     bool hasZeroTimers() const { return !m_zero.empty(); }
 
@@ -100,7 +106,12 @@ private:
     void unschedule(Index index);
     void append(std::vector<Index> &list, Index index);
     void remove(std::vector<Index> &list, Index index);
-    void sort();
+    void sort()
+    {
+        if (!m_unsorted.empty())
+            sortUnsorted();
+    }
+    void sortUnsorted();
     void release(Index index);
     void collect(Index index);
     bool isValid(const Collected &collected) const;
