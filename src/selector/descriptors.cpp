@@ -69,7 +69,7 @@ void Descriptors::clear()
     m_nextFound = 0;
 }
 
-void Descriptors::flush(Changes changes)
+void Descriptors::applyChanges(Changes changes)
 {
     if (m_set.isInherited())
         closeSet();
@@ -111,12 +111,6 @@ void Descriptors::poll(int fd, Watch &watch)
     m_polled.set(fd, watch.wanted);
 }
 
-void Descriptors::beginLook()
-{
-    ++m_look;
-    dropResults();
-}
-
 void Descriptors::lookAgain()
 {
     dropResults();
@@ -143,7 +137,7 @@ void Descriptors::pollNow(std::size_t first)
 }
 
 /// Drops results that were not taken, except those that no later poll would find again.
-void Descriptors::dropResults()
+void Descriptors::dropLeftResults()
 {
     std::size_t kept = 0;
     for (; m_nextFound < m_found.size(); ++m_nextFound) {

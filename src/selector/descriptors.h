@@ -72,9 +72,17 @@ public:
     void clear();
 
     /// Results that were not taken are dropped, except those that no later poll would find again.
-    void beginLook();
+    void beginLook()
+    {
+        ++m_look;
+        dropResults();
+    }
     /// Applies what watch() has changed.
-    void flush(Changes changes);
+    void flush(Changes changes)
+    {
+        if (!m_pending.empty() || m_set.isOpen())
+            applyChanges(changes);
+    }
     /// Whether there is anything to poll, after flush().
     bool isPolled() const { return m_armedCount > 0 || m_polled.count() > 0; }
     /// What to poll. Elements with a negative number are to be ignored.
@@ -139,6 +147,7 @@ private:
     Watch &watch(int fd) { return m_watches[std::size_t(fd)]; }
     bool isIdle(const Watch &watch) const;
     FileType fileType(int fd, Watch &watch);
+    void applyChanges(Changes changes);
     void apply(int fd, Watch &watch, Changes changes);
     void poll(int fd, Watch &watch);
     bool openSet();
@@ -150,7 +159,12 @@ private:
     bool isSetLost(int fd, int error);
     void moveIdleOnes();
     void pollNow(std::size_t first);
-    void dropResults();
+    void dropResults()
+    {
+        if (!m_found.empty())
+            dropLeftResults();
+    }
+    void dropLeftResults();
     void found(int fd, Watch &watch, Events events);
     void foundClosed(int fd, Watch &watch);
     void fetchFromSet();
@@ -208,14 +222,17 @@ inline std::optional<Descriptors::Ready> Descriptors::takeEvent()
     for (; m_nextFound < m_found.size(); ++m_nextFound) {
         const int fd = m_found[m_nextFound];
         Watch &ready = watch(fd);
-        for (const Events event : {Events{G_IO_IN}, Events{G_IO_OUT}, Events{G_IO_PRI}, Events{G_IO_NVAL}}) {
-            if (ready.ready & event) {
-                ready.ready = std::uint8_t(ready.ready & ~event);
-                if (event == G_IO_NVAL)
-                    ready.wanted = 0;
-                return Ready{fd, event};
-            }
-        }
+        if (!ready.ready)
+            continue;
+        const Events event = ready.ready & G_IO_IN ? G_IO_IN
+            : ready.ready & G_IO_OUT               ? G_IO_OUT
+            : ready.ready & G_IO_PRI               ? G_IO_PRI
+                                                   : G_IO_NVAL;
+        ready.ready = std::uint8_t(ready.ready & ~event);
+        m_nextFound += ready.ready == 0;
+        if (event == G_IO_NVAL)
+            ready.wanted = 0;
+        return Ready{fd, event};
     }
     return std::nullopt;
 }

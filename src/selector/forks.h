@@ -7,4 +7,7 @@
 /// then: who keeps one remembers the count and makes a new one when it has changed.
 unsigned forkCount();
 
+/// Whether there may be such a parent, or a child, of this process.
+bool hasForked();
+
 #endif

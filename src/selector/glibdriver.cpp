@@ -2,6 +2,7 @@
 
 #include "glibdriver.h"
 
+#include "forks.h"
 #include "glibselector_p.h"
 
 #include "../diagnosis/activity.h"
@@ -74,8 +75,9 @@ bool GLibDriver::prepare(int *timeout)
     enterGLibLoop(m_selector->activity(), Activity::Step::Awake);
     m_loop->awake();
 
-    WakeUp &wakeUp = m_selector->wakeUp();
-    wakeUp.setPolling(true);
+    // GLib polls a descriptor of its own for wake-ups. A forked process has the same one, and takes what is for this.
+    const auto polling = hasForked() ? WakeUp::Polling::Descriptor : WakeUp::Polling::Context;
+    m_selector->wakeUp().setPolling(polling);
     Time time;
     EventLoop::Demand demand = m_loop->demand();
     if (!demand.hasIdleWork && !hasWork(demand, time)) {
@@ -93,7 +95,7 @@ bool GLibDriver::prepare(int *timeout)
             limit = descriptors.checkSet(time.now());
         descriptors.flush(Descriptors::Changes::ToSet);
     }
-    setPollFds(demand.descriptors);
+    setPollFds(polling == WakeUp::Polling::Descriptor ? m_selector->wakeUp().fd() : -1, demand.descriptors);
     if (hasWork(demand, time)) {
         enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources); // GLib does not ask again before it dispatches
         return true;
@@ -142,23 +144,25 @@ bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
 /// A poll function that the selector has called may run a GLib loop, and polls after that.
 void GLibDriver::endPolling()
 {
-    m_selector->wakeUp().setPolling(m_selector->iterations().isRunBy(ContextIteration::Phase::Polling));
+    const bool selectorPolls = m_selector->iterations().isRunBy(ContextIteration::Phase::Polling);
+    m_selector->wakeUp().setPolling(selectorPolls ? WakeUp::Polling::Descriptor : WakeUp::Polling::Nothing);
 }
 
-/// Has GLib poll for wake-ups and, if @p withDescriptors, the descriptors. Mostly it does already.
-void GLibDriver::setPollFds(bool withDescriptors)
+/// Has GLib poll @p wakeUpFd, unless it is negative, and the descriptors if @p withOthers. Mostly it does already.
+void GLibDriver::setPollFds(int wakeUpFd, bool withOthers)
 {
     const Descriptors &descriptors = m_selector->descriptors();
-    const GPollFD wakeUps{m_selector->wakeUp().fd(), G_IO_IN, 0};
-    const std::optional<unsigned> list = withDescriptors ? std::optional(descriptors.pollFdsState()) : std::nullopt;
+    const std::optional<unsigned> others = withOthers ? std::optional(descriptors.pollFdsState()) : std::nullopt;
     const std::deque<GPollFD> &polled = m_work.pollFds();
-    if (!polled.empty() && polled.front().fd == wakeUps.fd && list == m_polledList)
+    if (polled.empty() == m_pollsNothing && wakeUpFd == m_polledWakeUpFd && others == m_polledOthers)
         return;
-    m_pollFds.assign(1, wakeUps);
-    if (withDescriptors)
+    m_pollFds.assign(1, {wakeUpFd, G_IO_IN, 0});
+    if (withOthers)
         m_pollFds.insert(m_pollFds.end(), descriptors.pollFds().begin(), descriptors.pollFds().end());
     m_work.setPollFds(m_pollFds);
-    m_polledList = list;
+    m_pollsNothing = polled.empty();
+    m_polledWakeUpFd = wakeUpFd;
+    m_polledOthers = others;
 }
 
 void GLibDriver::takePolled()
@@ -167,7 +171,7 @@ void GLibDriver::takePolled()
     for (GPollFD &fd : polled) {
         if (!fd.revents)
             continue;
-        if (&fd == &polled.front())
+        if (&fd == &polled.front() && m_polledWakeUpFd >= 0)
             m_selector->wakeUp().drain();
         else
             m_selector->descriptors().note(fd);

@@ -86,7 +86,7 @@ private:
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
     void endPolling();
-    void setPollFds(bool descriptors);
+    void setPollFds(int wakeUpFd, bool withOthers);
     void takePolled();
 
     GLibSelectorPrivate *const m_selector;
@@ -96,7 +96,10 @@ private:
     IdleSource m_idleWork;
     // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
-    std::optional<unsigned> m_polledList; // which state of the descriptors' list GLib polls, if any
+    // What GLib polls, unless an iteration of the selector or another thread has dropped all of it.
+    bool m_pollsNothing = true;
+    int m_polledWakeUpFd = -1;
+    std::optional<unsigned> m_polledOthers; // Descriptors::pollFdsState()
     std::vector<GPollFD> m_pollFds; // kept for its memory
 };
 

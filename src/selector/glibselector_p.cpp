@@ -105,7 +105,7 @@ bool GLibSelectorPrivate::takeWakeUp()
 void GLibSelectorPrivate::noteChange()
 {
     // A look() asks for the demand after the sources were prepared.
-    if (m_wakeUp.isPolling() && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
+    if (m_wakeUp.polling() != WakeUp::Polling::Nothing && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
         m_wakeUp.request();
 }
 

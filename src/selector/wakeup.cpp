@@ -66,12 +66,12 @@ int WakeUp::fd()
     return m_readEnd;
 }
 
-void WakeUp::signal()
+void WakeUp::signal(Polling polling)
 {
     m_waker.note();
-    // EAGAIN means that the descriptor is readable already.
     const std::uint64_t one = 1;
-    if (write(m_writeEnd, &one, sizeof one) < 0 && errno != EAGAIN)
+    // EAGAIN means that the descriptor is readable already.
+    if (polling == Polling::Context || (write(m_writeEnd, &one, sizeof one) < 0 && errno != EAGAIN))
         g_main_context_wakeup(m_context);
 }
 

@@ -12,12 +12,16 @@
 /**
  * Wakes a thread that polls, from any other thread.
  *
- * A wake-up costs a system call only if the thread is polling or about to: then fd() becomes readable. If the program has
- * closed that descriptor by mistake, it is replaced, and a context that the thread polls as well is woken up meanwhile.
+ * A wake-up costs a system call only if the thread is polling or about to: then fd() becomes readable, or a context is
+ * woken up that is polled in its place. If the program has closed that descriptor by mistake, it is replaced, and the
+ * context is woken up meanwhile.
  */
 class WakeUp
 {
 public:
+    /// What the thread polls, or is about to.
+    enum class Polling { Nothing, Descriptor, Context };
+
     /// Takes no reference.
     explicit WakeUp(GMainContext *context);
     ~WakeUp();
@@ -29,9 +33,11 @@ public:
     void request()
     {
         // Both sides write their own flag and then read the other's, so one of them sees it.
-        if (!m_requested.exchange(true, std::memory_order_seq_cst)
-            && m_polling.load(std::memory_order_seq_cst))
-            signal();
+        if (m_requested.exchange(true, std::memory_order_seq_cst))
+            return;
+        const Polling polling = m_polling.load(std::memory_order_seq_cst);
+        if (polling != Polling::Nothing)
+            signal(polling);
     }
 
     bool isRequested() const { return m_requested.load(std::memory_order_seq_cst); }
@@ -44,10 +50,16 @@ public:
     }
 
     /// To be set before the last look at isRequested() in front of a poll.
-    void setPolling(bool polling) { m_polling.store(polling, std::memory_order_seq_cst); }
-    bool isPolling() const { return m_polling.load(std::memory_order_relaxed); }
+    void setPolling(Polling polling)
+    {
+        if (polling == Polling::Nothing) // then who sees it too late wakes in vain
+            m_polling.store(polling, std::memory_order_relaxed);
+        else
+            m_polling.store(polling, std::memory_order_seq_cst);
+    }
+    Polling polling() const { return m_polling.load(std::memory_order_relaxed); }
 
-    /// Who has made fd() readable.
+    /// Who has ended the poll.
     Waker &waker() { return m_waker; }
 
     /// To be polled for readability, and drained when it was found readable.
@@ -57,10 +69,10 @@ public:
 private:
     void open();
     void close();
-    void signal();
+    void signal(Polling polling);
 
     std::atomic<bool> m_requested{false};
-    std::atomic<bool> m_polling{false};
+    std::atomic<Polling> m_polling{Polling::Nothing};
     GMainContext *const m_context;
     int m_readEnd = -1;
     std::atomic<int> m_writeEnd{-1}; // other threads write to it
@@ -68,16 +80,16 @@ private:
     Waker m_waker;
 };
 
-/// Says that a poll is being prepared or running, to the end of its scope. Scopes may be nested: a source's
+/// Says that a poll of fd() is being prepared or running, to the end of its scope. Scopes may be nested: a source's
 /// prepare() or a poll function may run an event loop.
 class PollingScope
 {
 public:
     explicit PollingScope(WakeUp &wakeUp)
         : m_wakeUp(wakeUp)
-        , m_outer(wakeUp.isPolling())
+        , m_outer(wakeUp.polling())
     {
-        m_wakeUp.setPolling(true);
+        m_wakeUp.setPolling(WakeUp::Polling::Descriptor);
     }
     ~PollingScope() { m_wakeUp.setPolling(m_outer); }
     PollingScope(const PollingScope &) = delete;
@@ -85,7 +97,7 @@ public:
 
 private:
     WakeUp &m_wakeUp;
-    const bool m_outer;
+    const WakeUp::Polling m_outer;
 };
 
 #endif

@@ -75,12 +75,8 @@ public:
 
     /// Until when one may wait; empty if nothing but zero timers is there to wait for.
     std::optional<TimePoint> wakeTime() noexcept;
-    /// Whether what is due depends on the time, which need not be known if not: nothing but zero timers is there.
-    bool needsTime() const
-    {
-        return m_left > 0 || !m_unsorted.empty() || m_punctual.first() != TimerData::None
-            || m_begins.first() != TimerData::None;
-    }
+    /// Whether what is due depends on the time. It does not if nothing but zero timers is there, and none is being fired.
+    bool needsTime() const { return m_ids.count() != m_zero.size(); }
     /// Whether a timer of interval zero is there that is not being fired.
     bool hasZeroTimers() const { return !m_zero.empty(); }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+
+#include "interop.h"
+
+#include <csignal>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+/// Programs that fork, where parent and child go on with GLib's loop. Both have the context's descriptor for wake-ups
+/// then, and what one of them reads from it is gone for the other.
+class tst_ForkedPrograms : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void childIsWokenUp();
+    void parentIsWokenUp();
+};
+
+namespace {
+
+/// Whether each post by another thread ends the sleep that it meets.
+bool isWokenUp()
+{
+    constexpr int Rounds = 500;
+    Loop loop(Loop::MainLoop);
+    QObject receiver;
+    Semaphore isIdle;
+    int woken = 0;
+    std::thread poster([&] {
+        for (int i = 0; i < Rounds && isIdle.acquire(); ++i) {
+            // It takes a moment from the last callback to the sleep.
+            std::this_thread::sleep_for(50us);
+            post(&receiver, [&] {
+                if (++woken == Rounds)
+                    return loop.quit();
+                isIdle.release();
+            });
+        }
+    });
+    isIdle.release();
+    const bool ended = loop.run();
+    isIdle.release(Rounds);
+    poster.join();
+    return ended && woken == Rounds;
+}
+
+/// Iterates the context without a sleep, so that nobody is faster to read what wakes it up.
+void iterate()
+{
+    for (int i = 0; i < 1000; ++i)
+        g_main_context_iteration(nullptr, false);
+}
+
+}
+
+void tst_ForkedPrograms::childIsWokenUp()
+{
+    QVERIFY(isWokenUp());
+    const pid_t child = ::fork();
+    QVERIFY(child >= 0);
+    if (child == 0) {
+        ::alarm(2 * PatienceInSeconds);
+        ::_exit(isWokenUp() ? 0 : 1);
+    }
+    int status = -1;
+    while (::waitpid(child, &status, WNOHANG) == 0)
+        iterate();
+    QCOMPARE(status, 0);
+}
+
+void tst_ForkedPrograms::parentIsWokenUp()
+{
+    const pid_t child = ::fork();
+    QVERIFY(child >= 0);
+    if (child == 0) {
+        ::alarm(2 * PatienceInSeconds);
+        for (;;)
+            iterate();
+    }
+    const bool woken = isWokenUp();
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    QVERIFY(woken);
+}
+
+DISPATCHER_TEST_MAIN(tst_ForkedPrograms)
+
+#include "tst_forkedprograms.moc"
