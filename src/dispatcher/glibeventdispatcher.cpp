@@ -247,3 +247,8 @@ void GLibEventDispatcher::closingDown()
     d->selector.load()->detach();
     d->selector.load()->ownership().release();
 }
+
+void GLibEventDispatcher::connectNotify(const QMetaMethod &)
+{
+    d->isConnected.store(true, std::memory_order_relaxed);
+}

@@ -178,6 +178,10 @@ public:
     /// Called by Qt at the end of the application or the thread: gives the context back.
     void closingDown() override;
 
+protected:
+    /// Called by QObject::connect(), from any thread.
+    void connectNotify(const QMetaMethod &signal) override;
+
 private:
     friend class GLibEventDispatcherPrivate;
     std::unique_ptr<GLibEventDispatcherPrivate> d;

@@ -232,7 +232,8 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
 void GLibEventDispatcherPrivate::setAwake()
 {
     isAsleep = false;
-    Q_EMIT q->awake();
+    if (isConnected.load(std::memory_order_relaxed))
+        Q_EMIT q->awake();
 }
 
 /// A GLib callback that has ended the sleep of a Qt loop may run a GLib loop, which sleeps before that Qt loop has
@@ -241,7 +242,8 @@ void GLibEventDispatcherPrivate::aboutToBlock()
 {
     awake();
     isAsleep = true;
-    Q_EMIT q->aboutToBlock();
+    if (isConnected.load(std::memory_order_relaxed))
+        Q_EMIT q->aboutToBlock();
 }
 
 void GLibEventDispatcherPrivate::awake()
