@@ -24,6 +24,7 @@ private Q_SLOTS:
     void initTestCase();
 
     void inputThatEndsAWaitByHand();
+    void inputInAnInterruptedTurn();
     void inputBeforeALoopInATimer();
     void excludedInputComesLater_data();
     void excludedInputComesLater();
@@ -134,6 +135,18 @@ void tst_QueuedInput::inputThatEndsAWaitByHand()
     if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours)
         QCOMPARE(m_window->moves, m_queued);
     QVERIFY(waitUntil([&] { return m_window->moves == m_queued; }));
+}
+
+/// Behind the posted events nothing else is done in it.
+void tst_QueuedInput::inputInAnInterruptedTurn()
+{
+    while (turn()) { }
+    post([&] {
+        queueMove();
+        QAbstractEventDispatcher::instance()->interrupt();
+    });
+    QVERIFY(turn());
+    QCOMPARE(m_window->moves, m_queued);
 }
 
 /// A wait ends because input has come; a timer is due as well, and its handler runs a loop.

@@ -148,8 +148,10 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
 
     if (driver == Driver::Qt) {
         const std::optional<Turn> waited = wait(turnFlags, wasWoken);
-        if (!waited)
+        if (!waited) {
+            turn.hadWork = hadWindowEvents;
             return turn;
+        }
         turn = *waited;
     } else if (includesNotifiers(turnFlags)) {
         selector.load()->descriptors().finishLook(false);
