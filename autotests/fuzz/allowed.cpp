@@ -10,11 +10,11 @@ using namespace Program;
 using namespace std::chrono_literals;
 
 /// An exception must not leave a callback of GLib's, nor Qt Gui. And if it ends a loop, Qt's loop outside may forget that
-/// it was told to exit, or that its turn was interrupted.
+/// it was told to exit, or that its turn was interrupted; and events of the window system are left to it.
 bool Player::mayThrow() const
 {
     return !m_frames.empty() && m_frames.back()->kind != Kind::NestGLib && !m_frames.back()->isInInterruptedTurn
-        && m_frames.back()->callbacks == 0
+        && m_frames.back()->callbacks == 0 && (!m_windowsAreCompared || Windows::queued(true) == 0)
         && std::none_of(m_running.begin(), m_running.end(), [this](const Running &running) {
                return running.object >= ObjectCount && running.level == m_frames.size();
            })
@@ -25,7 +25,25 @@ bool Player::mayThrow() const
 bool Player::isInPostedEvent() const
 {
     return std::any_of(m_running.begin(), m_running.end(), [this](const Running &running) {
-        return running.isPostedEvent && running.level == m_frames.size();
+        return running.cause == Cause::PostedEvent && running.level == m_frames.size();
+    });
+}
+
+/// Whether the current turn is at the events of the window system.
+bool Player::isAtWindowEvents() const
+{
+    const auto first = std::find_if(m_running.begin(), m_running.end(), [this](const Running &running) {
+        return running.level == m_frames.size();
+    });
+    return first != m_running.end() && first->cause == Cause::WindowEvent;
+}
+
+/// Whether the current turn, if any, is at its posted events, or at those of the window system.
+bool Player::isBeforePoll() const
+{
+    return std::all_of(m_running.begin(), m_running.end(), [this](const Running &running) {
+        return running.level != m_frames.size() || running.cause == Cause::PostedEvent
+            || running.cause == Cause::WindowEvent;
     });
 }
 
@@ -62,10 +80,29 @@ bool Player::isLate(const Timer &timer) const
     return timer.id && !timer.isMoved && timer.interval > 0ns && timer.due <= VirtualTime::now();
 }
 
+bool Player::isAnyLate() const
+{
+    return std::any_of(m_timers.begin(), m_timers.end(), [this](const Timer &timer) { return isLate(timer); })
+        || (m_windowsAreCompared && std::any_of(m_updates.begin(), m_updates.end(), [](auto due) { return due <= VirtualTime::now(); }));
+}
+
+/// No two timers are due at the same time, nor one while other threads act.
+bool Player::mayStartUpdate() const
+{
+    constexpr auto Half = Unit / 2;
+    const auto due = VirtualTime::now() + Windows::updateDelay();
+    if (!m_windowsAreCompared)
+        return true;
+    return due % Half > Half / 2 + 1s && due % Half < Half - 8s
+        && std::none_of(m_updates.begin(), m_updates.end(), [due](auto other) {
+               return other != Never && std::chrono::abs(other - due) < 1s;
+           });
+}
+
 /// Which of them comes first is left open.
 void Player::stopZeroTimersBesideLateOnes()
 {
-    if (std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
+    if (!isAnyLate())
         return;
     for (Timer &timer : m_timers) {
         if (timer.id && timer.interval == 0ns)
@@ -77,5 +114,5 @@ void Player::stopZeroTimersBesideLateOnes()
 bool Player::mayStop(const Timer &timer) const
 {
     return !timer.id || timer.interval > 0ns
-        || std::none_of(m_running.begin(), m_running.end(), [](const Running &running) { return running.isZeroTimer; });
+        || std::none_of(m_running.begin(), m_running.end(), [](const Running &running) { return running.cause == Cause::ZeroTimer; });
 }

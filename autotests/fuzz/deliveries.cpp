@@ -49,7 +49,7 @@ bool Player::Object::event(QEvent *event)
     }
     m_player->progress();
     m_player->note("event %d to object %d", posted->number(), m_number);
-    m_player->run(posted->handler(), m_number, true);
+    m_player->run(posted->handler(), Cause::PostedEvent, m_number);
     return true;
 }
 
@@ -88,8 +88,7 @@ void Player::startTimer(const Operation &operation)
     stopTimer(timer);
     QObject *const owner = object(operation.target % ObjectCount);
 
-    if (operation.value == 0
-        && std::any_of(m_timers.begin(), m_timers.end(), [this](const Timer &t) { return isLate(t); }))
+    if (operation.value == 0 && isAnyLate())
         return;
     // No two timers are due at the same time: which one would be first is left open.
     const int now = logical(VirtualTime::now());
@@ -156,12 +155,12 @@ void Player::onTimer(int object, int id)
         || performs(m_operations, timer.handler,
                     {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted});
     const int handler = timer.handler;
-    const bool isZeroTimer = timer.interval == 0ns;
+    const Cause cause = timer.interval > 0ns ? Cause::Timer : Cause::ZeroTimer;
     if (isLastTick)
         stopTimer(timer);
     else
         timer.due += timer.interval;
-    run(handler, object, false, isZeroTimer);
+    run(handler, cause, object);
 }
 
 void Player::onActivated(int number, int type)
@@ -191,7 +190,7 @@ void Player::onActivated(int number, int type)
                 channel.disable(other);
         }
     }
-    run(channel.handlers[type]);
+    run(channel.handlers[type], Cause::Notifier);
 }
 
 /// Something happens.

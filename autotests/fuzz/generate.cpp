@@ -200,14 +200,14 @@ Operations Program::generate(unsigned seed, Family family)
         Operation operation = anyOperation(random, performer, kind, handlers);
         // A wait by hand may return once more for a wake-up that has ended the wait before, as with Qt's GLib
         // dispatcher, where the UNIX one waits.
-        if (family == Family::Qt && kind == Kind::ProcessEvents)
+        if (isCompared(family) && kind == Kind::ProcessEvents)
             operation.option &= ~int(QEventLoop::WaitForMoreEvents);
-        if (family == Family::Windows && (kind == Kind::Nest || kind == Kind::ProcessEvents) && random.chance(30))
+        if (hasWindows(family) && (kind == Kind::Nest || kind == Kind::ProcessEvents) && random.chance(30))
             operation.option |= QEventLoop::ExcludeUserInputEvents;
         operations.push_back(operation);
     };
-    const int windowShare = family == Family::Windows ? 40 : 0;
-    const int glibShare = family == Family::Qt ? 0 : family == Family::GLib ? 30 : 15;
+    const int windowShare = hasWindows(family) ? 40 : 0;
+    const int glibShare = isCompared(family) ? 0 : family == Family::GLib ? 30 : 15;
     const auto addAny = [&](int performer, int share, const auto &others) {
         if (random.chance(windowShare))
             add(performer, any(random, OfWindows));

@@ -70,7 +70,7 @@ bool Player::onSource(Source &source)
     Frame *const frame = m_frames.empty() ? nullptr : m_frames.back();
     if (frame)
         ++frame->callbacks;
-    run(source.handler);
+    run(source.handler, Cause::Source);
     // GLib counts from its latest poll, which is the one before the call unless a loop in it has polled.
     source.due = VirtualTime::now() + source.interval;
     if (frame)

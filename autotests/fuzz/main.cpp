@@ -18,7 +18,7 @@ namespace {
 
 [[noreturn]] void usage()
 {
-    std::fputs("usage: eventloopfuzz qt|glib|windows [--programs NUMBER] [--hours HOURS] [--seed FIRST] [--findings MOST]\n"
+    std::fputs("usage: eventloopfuzz qt|glib|windows|qtwindows [--programs NUMBER] [--hours HOURS] [--seed FIRST] [--findings MOST]\n"
                "       [--ignore TEXT]... [--logs]\n"
                "Runs random programs, the one of the first seed and those that follow.\n"
                "--ignore leaves out the lines of logs that contain TEXT, broken rules included.\n"
@@ -78,9 +78,11 @@ int main(int argc, char **argv)
         family = Program::Family::GLib;
     else if (!std::strcmp(argv[1], "windows"))
         family = Program::Family::Windows;
+    else if (!std::strcmp(argv[1], "qtwindows"))
+        family = Program::Family::QtWindows;
     else if (std::strcmp(argv[1], "qt"))
         usage();
-    if (family == Program::Family::Windows && !Windows::areSupported()) {
+    if (Program::hasWindows(family) && !Windows::areSupported()) {
         std::fputs("built without Qt Gui, or its private headers\n", stderr);
         return 77; // skipped, to ctest
     }

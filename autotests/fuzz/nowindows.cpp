@@ -25,6 +25,13 @@ std::unique_ptr<QCoreApplication> Windows::makeApplication(int &, char **)
     return nullptr;
 }
 
+void Windows::separateUpdates() { }
+
+std::chrono::milliseconds Windows::updateDelay()
+{
+    return {};
+}
+
 int Windows::queued(bool)
 {
     return 0;

@@ -21,8 +21,9 @@ constexpr int MostEndings = 2 * MostPerformed;
 
 }
 
-Player::Player(const Operations &operations, Outside outside, HelperThread &helper)
+Player::Player(const Operations &operations, Family family, Outside outside, HelperThread &helper)
     : m_operations(operations)
+    , m_windowsAreCompared(family == Family::QtWindows)
     , m_outside(outside)
     , m_dispatcher(QAbstractEventDispatcher::instance())
     , m_helper(helper)
@@ -93,7 +94,7 @@ void Player::note(const char *format, ...) const
     Log::line("%3d L%zu %s", logical(VirtualTime::now()), m_frames.size(), text);
 }
 
-void Player::run(int performer, int object, bool isPostedEvent, bool isZeroTimer)
+void Player::run(int performer, Cause cause, int object)
 {
     if (performer <= 0 || m_running.size() >= MostHandlers)
         return;
@@ -106,7 +107,7 @@ void Player::run(int performer, int object, bool isPostedEvent, bool isZeroTimer
         }
         ~Scope() { stack.pop_back(); }
         std::vector<Running> &stack;
-    } scope(m_running, {object, m_frames.size(), isPostedEvent, isZeroTimer});
+    } scope(m_running, {cause, object, m_frames.size()});
     for (const Operation &operation : m_operations) {
         if (operation.performer == performer)
             perform(operation);
@@ -246,7 +247,10 @@ void Player::loop(const Operation &operation)
         && std::any_of(m_frames.begin(), m_frames.end(), [](const Frame *f) { return f->isTold; }))
         return;
     // ... and that the turn was, by a loop in it.
-    if (operation.kind == Kind::ProcessEvents && m_isInterrupted && !m_frames.empty())
+    if (operation.kind == Kind::ProcessEvents && m_isInterrupted && !m_frames.empty() && !isAtWindowEvents())
+        return;
+    // Input that it leaves comes at the end of the turn outside with Qt, and with this dispatcher in the next one.
+    if (m_windowsAreCompared && (operation.option & QEventLoop::ExcludeUserInputEvents) && !isBeforePoll())
         return;
     // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
     // and not with the other.
@@ -261,6 +265,8 @@ void Player::loop(const Operation &operation)
     frame.isInInterruptedTurn = m_isInterrupted && !m_frames.empty();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
+    if (m_windowsAreCompared && hasWindowEvents())
+        QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
     try {
         const int result = runLoop(frame);
         if (frame.kind != Kind::ProcessEvents)

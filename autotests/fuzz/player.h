@@ -35,7 +35,7 @@ class Player final : public VirtualTime::Surroundings
 public:
     enum class Outside { Qt, GLib }; ///< Whose loop is the outermost
 
-    Player(const Program::Operations &operations, Outside outside, HelperThread &helper);
+    Player(const Program::Operations &operations, Program::Family family, Outside outside, HelperThread &helper);
     ~Player();
     Q_DISABLE_COPY_MOVE(Player)
 
@@ -72,18 +72,19 @@ private:
         bool isMoved = false; // to the worker, or back and not running here yet
     };
 
-    /// What a handler that is running belongs to.
+    /// What a handler is for.
+    enum class Cause { PostedEvent, WindowEvent, Notifier, Timer, ZeroTimer, Source };
+
     struct Running
     {
+        Cause cause;
         int object; // -1: none; from ObjectCount on: windows
         std::size_t level;
-        bool isPostedEvent;
-        bool isZeroTimer;
     };
 
     // The programme, in player.cpp.
     using Operation = Program::Operation;
-    void run(int performer, int object = -1, bool isPostedEvent = false, bool isZeroTimer = false);
+    void run(int performer, Cause cause, int object = -1);
     void perform(const Operation &operation);
     void performElsewhere(const Operation &operation);
     void loop(const Operation &operation);
@@ -102,10 +103,14 @@ private:
     // What makes sense, in allowed.cpp.
     bool mayThrow() const;
     bool isInPostedEvent() const;
+    bool isAtWindowEvents() const;
+    bool isBeforePoll() const;
+    bool mayStartUpdate() const;
     bool isRunning(int object) const;
     bool mayDeleteLater(int object, bool fromElsewhere) const;
     void stopZeroTimersBesideLateOnes();
     bool isLate(const Timer &timer) const;
+    bool isAnyLate() const;
     bool mayStop(const Timer &timer) const;
     bool isReadyElsewhere(int channel) const;
 
@@ -134,6 +139,7 @@ private:
     bool hasWindowEvents() const;
     void checkWindows() const;
     void checkLostWindowEvents() const;
+    void endTurnWithWindows();
 
     // What is in the worker, in worker.cpp.
     bool isInWorker(int object) const;
@@ -164,6 +170,7 @@ private:
     [[gnu::format(printf, 2, 3)]] void note(const char *format, ...) const;
 
     const Program::Operations m_operations;
+    const bool m_windowsAreCompared; // with Qt's UNIX dispatcher
     const Outside m_outside;
     QAbstractEventDispatcher *const m_dispatcher;
     HelperThread &m_helper; // all the other threads, and the worker

@@ -45,12 +45,14 @@ int argumentCount = 1;
         qputenv("GLIBEVENTDISPATCHER_BACKEND", backend.setting);
     if (backend.isOurs)
         QCoreApplication::setEventDispatcher(new GLibEventDispatcher);
+    if (isCompared(family))
+        Windows::separateUpdates();
     {
-        const auto app = family == Family::Windows ? Windows::makeApplication(argumentCount, arguments)
+        const auto app = hasWindows(family) ? Windows::makeApplication(argumentCount, arguments)
                                                    : std::make_unique<QCoreApplication>(argumentCount, arguments);
         HelperThread helper(backend.isOurs ? new GLibEventDispatcher : nullptr);
         for (const Operations &operations : programs) {
-            Player(operations, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt, helper).play();
+            Player(operations, family, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt, helper).play();
             Log::endProgram();
         }
     }
@@ -139,7 +141,7 @@ std::optional<WrongOne> findWrongOne(const std::vector<Operations> &programs, Fa
             add(std::min(logs.size(), programs.size()) - 1, backend, *broken);
         return logs;
     };
-    const auto reference = family == Family::Qt ? run(Unix) : std::vector<std::string>();
+    const auto reference = isCompared(family) ? run(Unix) : std::vector<std::string>();
     for (const Backend &backend : Ours) {
         const auto logs = run(backend);
         for (std::size_t i = 0; !backend.isInGLibLoop && i < std::min(reference.size(), logs.size()); ++i) {
@@ -159,7 +161,7 @@ std::string Mistake::sort() const
 
 std::optional<Mistake> findMistake(const Operations &operations, Family family, const Backend *only)
 {
-    const bool hasReference = family == Family::Qt && (!only || !only->isInGLibLoop);
+    const bool hasReference = isCompared(family) && (!only || !only->isInGLibLoop);
     std::string reference;
     if (hasReference) {
         reference = runProcess({operations}, family, Unix).back();
@@ -183,7 +185,7 @@ void printLogs(const Operations &operations, Family family, const Backend *only)
     const auto print = [&](const Backend &backend) {
         std::printf("--- %s\n%s", backend.name, runProcess({operations}, family, backend).back().c_str());
     };
-    if (family == Family::Qt)
+    if (isCompared(family))
         print(Unix);
     for (const Backend &backend : Ours) {
         if (!only || only == &backend)

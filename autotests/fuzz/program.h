@@ -86,7 +86,19 @@ enum class Family {
     Qt, ///< What any of Qt's dispatchers can run
     GLib, ///< With GLib's sources and loops
     Windows, ///< ... and with windows
+    QtWindows, ///< With windows, and what any of Qt's dispatchers can run
 };
+
+constexpr bool hasWindows(Family family)
+{
+    return family == Family::Windows || family == Family::QtWindows;
+}
+
+/// Whether the programs do the same with Qt's UNIX dispatcher.
+constexpr bool isCompared(Family family)
+{
+    return family == Family::Qt || family == Family::QtWindows;
+}
 
 /// The program number @p seed; the same everywhere.
 Operations generate(unsigned seed, Family family);

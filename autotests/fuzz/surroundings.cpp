@@ -89,9 +89,13 @@ void Player::step()
 {
     m_turns = 0;
     note("other threads");
+    // Which of them comes first in a turn, the window system's events or what else there is, differs.
+    const auto isApart = [this] {
+        return m_windowsAreCompared && (m_steps[m_nextStep].kind == Kind::Input) != (m_steps[m_nextStep - 1].kind == Kind::Input);
+    };
     do {
         performElsewhere(m_steps[m_nextStep++]);
-    } while (m_nextStep < m_steps.size() && m_steps[m_nextStep].delay == 0);
+    } while (m_nextStep < m_steps.size() && m_steps[m_nextStep].delay == 0 && !isApart());
     if (m_nextStep < m_steps.size())
         m_nextStepTime += m_steps[m_nextStep].delay * Unit;
 }

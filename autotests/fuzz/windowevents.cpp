@@ -10,16 +10,13 @@
 using namespace Program;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// How long Qt's platform waits before it updates a window.
-constexpr auto UpdateDelay = 5ms;
-
-}
-
 void Player::performWindow(const Operation &operation)
 {
     const int window = operation.target;
+    const bool isElsewhere = QThread::currentThread() != m_dispatcher->thread();
+    // Qt serves the window system at the end of a turn, and this dispatcher behind the posted events of the next.
+    if (m_windowsAreCompared && !isElsewhere && operation.kind != Kind::RequestUpdate && !isBeforePoll())
+        return;
     const int queuedBefore = Windows::queued(true);
     const auto setHandler = [&](Windows::Event event) {
         m_windowHandlers[std::size_t(window)][event] = operation.handler;
@@ -48,8 +45,8 @@ void Player::performWindow(const Operation &operation)
         break;
     case Kind::RequestUpdate:
         setHandler(Windows::Update);
-        if (m_windows.requestUpdate(window))
-            m_updates[std::size_t(window)] = VirtualTime::now() + UpdateDelay;
+        if (mayStartUpdate() && m_windows.requestUpdate(window))
+            m_updates[std::size_t(window)] = VirtualTime::now() + Windows::updateDelay();
         break;
     default:
         if (!m_windows.isShown(window))
@@ -58,8 +55,23 @@ void Player::performWindow(const Operation &operation)
         m_windows.queueInput(window, m_lastInput, operation.option);
         break;
     }
-    // Qt wakes the main thread up when it queues something.
-    m_isWoken = m_isWoken || Windows::queued(true) > queuedBefore;
+    if (Windows::queued(true) <= queuedBefore)
+        return;
+    m_isWoken = true; // Qt wakes the main thread up when it queues something
+    if (m_windowsAreCompared && !isElsewhere && !m_frames.empty())
+        endTurnWithWindows();
+}
+
+/**
+ * Lets nothing come between the posted events of this turn and those of the window system.
+ *
+ * Qt serves the latter at the end of a turn, behind notifiers and timers, and this dispatcher in front of them.
+ */
+void Player::endTurnWithWindows()
+{
+    m_isWoken = true;
+    m_isInterrupted = true;
+    m_dispatcher->interrupt();
 }
 
 /// What Qt does with input for a window that is hidden meanwhile is its own affair.
@@ -94,7 +106,12 @@ void Player::onWindow(int window, Windows::Event event, int number)
         if (event != Windows::Exposed)
             m_updates[std::size_t(window)] = Never;
     }
-    run(handler, ObjectCount + window);
+    const bool endsTurn = m_windowsAreCompared && (event == Windows::Input || event == Windows::Exposed);
+    if (endsTurn)
+        endTurnWithWindows();
+    run(handler, event == Windows::Update ? Cause::Timer : Cause::WindowEvent, ObjectCount + window);
+    if (endsTurn)
+        endTurnWithWindows(); // in Qt's UNIX dispatcher a processEvents() in the handler has made the turn forget it
 }
 
 /// The first input that has to come yet.

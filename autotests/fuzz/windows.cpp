@@ -8,6 +8,12 @@
 #include <QtGui/QWindow>
 #include <QtGui/qpa/qwindowsysteminterface_p.h>
 
+namespace {
+
+constexpr char UpdateDelay[] = "QT_QPA_UPDATE_IDLE_TIME"; // in milliseconds
+
+}
+
 class Windows::Window final : public QWindow
 {
 public:
@@ -70,6 +76,18 @@ std::unique_ptr<QCoreApplication> Windows::makeApplication(int &argc, char **arg
     auto app = std::make_unique<QGuiApplication>(argc, argv);
     QGuiApplication::setQuitOnLastWindowClosed(false);
     return app;
+}
+
+void Windows::separateUpdates()
+{
+    qputenv(UpdateDelay, "39000");
+}
+
+std::chrono::milliseconds Windows::updateDelay()
+{
+    bool isSet = false;
+    const int delay = qEnvironmentVariableIntValue(UpdateDelay, &isSet);
+    return std::chrono::milliseconds(isSet ? delay : 5);
 }
 
 int Windows::queued(bool withInput)

@@ -5,6 +5,7 @@
 
 #include <QtCore/QCoreApplication>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -24,6 +25,10 @@ public:
     /// Whether they were built, and the platform "offscreen" can be had.
     static bool areSupported();
     static std::unique_ptr<QCoreApplication> makeApplication(int &argc, char **argv);
+    /// Has windows updated at times at which nothing else happens in programs.
+    static void separateUpdates();
+    /// How long the platform waits before it updates a window.
+    static std::chrono::milliseconds updateDelay();
     /// How many events of the window system are queued, those of input included or not.
     static int queued(bool withInput);
 
