@@ -47,6 +47,33 @@ bool Player::isBeforePoll() const
     });
 }
 
+/**
+ * Whether it makes no difference that Qt serves the window system at the end of this turn, and this dispatcher behind
+ * the posted events of the next.
+ */
+bool Player::mayQueueWindowEvents() const
+{
+    if (isBeforePoll())
+        return true;
+    return m_frames.back()->kind != Kind::ProcessEvents && !m_frames.back()->isTold && !unsentEvent() && m_deletedLater.empty()
+        && std::none_of(m_timers.begin(), m_timers.end(), [](const Timer &timer) { return timer.id && timer.isMoved; })
+        && std::none_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->hasMoved(); });
+}
+
+/// ... since events of the window system are queued that it is to serve.
+bool Player::isHeldBack(const Operation &operation) const
+{
+    switch (operation.kind) {
+    case Kind::Post:
+    case Kind::DeleteLater:
+    case Kind::Exit:
+    case Kind::Quit:
+        return m_windowsAreCompared && !isBeforePoll() && hasWindowEvents();
+    default:
+        return false;
+    }
+}
+
 bool Player::isRunning(int object) const
 {
     return std::any_of(m_running.begin(), m_running.end(),

@@ -116,7 +116,7 @@ void Player::run(int performer, Cause cause, int object)
 
 void Player::perform(const Operation &operation)
 {
-    if (++m_performed > MostPerformed)
+    if (++m_performed > MostPerformed || isHeldBack(operation))
         return;
     switch (operation.kind) {
     case Kind::Exec:
@@ -226,6 +226,9 @@ void Player::perform(const Operation &operation)
         performWindow(operation);
         break;
     }
+    if (m_windowsAreCompared && !m_frames.empty() && QThread::currentThread() == m_dispatcher->thread() && hasWindowEvents()
+        && isBeforePoll() && !isQuietBehindPoll())
+        endTurnWithWindows();
 }
 
 void Player::performElsewhere(const Operation &operation)
@@ -254,7 +257,8 @@ void Player::loop(const Operation &operation)
         return;
     // A wake-up that the turn outside has seen, but not its poll() yet, ends the wait with one of Qt's dispatchers
     // and not with the other.
-    if (operation.kind == Kind::ProcessEvents && isInPostedEvent())
+    if (operation.kind == Kind::ProcessEvents
+        && (isInPostedEvent() || (m_windowsAreCompared && isAtWindowEvents())))
         wakeUp();
     Frame frame{operation.kind, operation.option};
     if (frame.kind == Kind::Exec && m_outside == Outside::GLib)
@@ -265,7 +269,9 @@ void Player::loop(const Operation &operation)
     frame.isInInterruptedTurn = m_isInterrupted && !m_frames.empty();
     m_frames.push_back(&frame);
     note("enter %d, flags %d", int(frame.kind), frame.flags);
-    if (m_windowsAreCompared && hasWindowEvents())
+    if (m_windowsAreCompared && hasWindowEvents() && frame.kind != Kind::ProcessEvents)
+        wakeUp(); // with Qt's dispatchers, input that was excluded is left until something wakes them up
+    if (m_windowsAreCompared && hasWindowEvents() && !isQuietBehindPoll())
         QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
     try {
         const int result = runLoop(frame);
@@ -285,7 +291,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind != Kind::ProcessEvents)
         noteInterrupt();
     // Whether there is one left decides what the next call returns.
-    if ((frame.kind == Kind::ProcessEvents && frame.hadLoops) || frame.isToldByAnotherThread)
+    if ((frame.kind == Kind::ProcessEvents && (frame.hadLoops || frame.hadWindowEvents)) || frame.isToldByAnotherThread)
         wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;

@@ -57,6 +57,7 @@ private:
         bool isTold = false; // to exit
         bool isToldByAnotherThread = false;
         bool hadLoops = false; // in it
+        bool hadWindowEvents = false;
         bool isInInterruptedTurn = false; // of the loop outside
         int callbacks = 0; // of GLib's sources that it is in
     };
@@ -105,6 +106,8 @@ private:
     bool isInPostedEvent() const;
     bool isAtWindowEvents() const;
     bool isBeforePoll() const;
+    bool mayQueueWindowEvents() const;
+    bool isHeldBack(const Operation &operation) const;
     bool mayStartUpdate() const;
     bool isRunning(int object) const;
     bool mayDeleteLater(int object, bool fromElsewhere) const;
@@ -163,6 +166,7 @@ private:
     std::optional<VirtualTime::TimePoint> nextTimer() const override;
     void idle() override;
     bool isQuiet() const;
+    bool isQuietBehindPoll() const;
     /// An event that the main thread has to send.
     std::optional<int> unsentEvent() const;
 

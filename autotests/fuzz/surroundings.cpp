@@ -62,13 +62,19 @@ bool Player::isQuiet() const
 {
     if (unsentEvent() || m_isWoken || hasReadySource() || hasWindowEvents() || (!m_frames.empty() && m_frames.back()->isTold))
         return false;
+    return isQuietBehindPoll();
+}
+
+/// Whether a turn would serve neither notifiers nor timers.
+bool Player::isQuietBehindPoll() const
+{
     if (!(flags() & QEventLoop::ExcludeSocketNotifiers)
         && std::any_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->isReady(); }))
         return false;
     return (flags() & QEventLoop::X11ExcludeTimers)
-        || std::none_of(m_timers.begin(), m_timers.end(), [this](const Timer &timer) {
-               return timer.id && !timer.isMoved && (timer.interval == 0ns || isLate(timer));
-           });
+        || (!isAnyLate() && std::none_of(m_timers.begin(), m_timers.end(), [](const Timer &timer) {
+               return timer.id && !timer.isMoved && timer.interval == 0ns;
+           }));
 }
 
 std::optional<int> Player::unsentEvent() const

@@ -15,7 +15,7 @@ void Player::performWindow(const Operation &operation)
     const int window = operation.target;
     const bool isElsewhere = QThread::currentThread() != m_dispatcher->thread();
     // Qt serves the window system at the end of a turn, and this dispatcher behind the posted events of the next.
-    if (m_windowsAreCompared && !isElsewhere && operation.kind != Kind::RequestUpdate && !isBeforePoll())
+    if (m_windowsAreCompared && !isElsewhere && operation.kind != Kind::RequestUpdate && !mayQueueWindowEvents())
         return;
     const int queuedBefore = Windows::queued(true);
     const auto setHandler = [&](Windows::Event event) {
@@ -55,11 +55,8 @@ void Player::performWindow(const Operation &operation)
         m_windows.queueInput(window, m_lastInput, operation.option);
         break;
     }
-    if (Windows::queued(true) <= queuedBefore)
-        return;
-    m_isWoken = true; // Qt wakes the main thread up when it queues something
-    if (m_windowsAreCompared && !isElsewhere && !m_frames.empty())
-        endTurnWithWindows();
+    // Qt wakes the main thread up when it queues something.
+    m_isWoken = m_isWoken || Windows::queued(true) > queuedBefore;
 }
 
 /**
@@ -106,12 +103,14 @@ void Player::onWindow(int window, Windows::Event event, int number)
         if (event != Windows::Exposed)
             m_updates[std::size_t(window)] = Never;
     }
-    const bool endsTurn = m_windowsAreCompared && (event == Windows::Input || event == Windows::Exposed);
-    if (endsTurn)
-        endTurnWithWindows();
+    const bool isInTurn = event == Windows::Input || event == Windows::Exposed;
+    const bool wasInterrupted = m_isInterrupted;
+    if (isInTurn && !m_frames.empty())
+        m_frames.back()->hadWindowEvents = true;
     run(handler, event == Windows::Update ? Cause::Timer : Cause::WindowEvent, ObjectCount + window);
-    if (endsTurn)
-        endTurnWithWindows(); // in Qt's UNIX dispatcher a processEvents() in the handler has made the turn forget it
+    // With Qt's UNIX dispatcher, a processEvents() in the handler has made the turn forget that it was interrupted.
+    if (m_windowsAreCompared && isInTurn && (wasInterrupted || !isQuietBehindPoll()))
+        endTurnWithWindows();
 }
 
 /// The first input that has to come yet.
