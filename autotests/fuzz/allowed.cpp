@@ -60,15 +60,25 @@ bool Player::mayQueueWindowEvents() const
         && std::none_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->hasMoved(); });
 }
 
-/// ... since events of the window system are queued that it is to serve.
+/**
+ * Whether @p operation would come between the events of the window system that are queued and where Qt serves them.
+ * A processEvents() that has waited may send what other threads have posted meanwhile along with them.
+ */
 bool Player::isHeldBack(const Operation &operation) const
 {
+    if (!m_windowsAreCompared || m_frames.empty())
+        return false;
+    const bool isElsewhere = QThread::currentThread() != m_dispatcher->thread();
     switch (operation.kind) {
     case Kind::Post:
     case Kind::DeleteLater:
+    case Kind::Move:
+        if (isElsewhere && m_frames.back()->kind == Kind::ProcessEvents)
+            return true;
+        [[fallthrough]];
     case Kind::Exit:
     case Kind::Quit:
-        return m_windowsAreCompared && !isBeforePoll() && hasWindowEvents();
+        return !isElsewhere && !isBeforePoll() && hasWindowEvents();
     default:
         return false;
     }

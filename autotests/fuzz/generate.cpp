@@ -200,7 +200,7 @@ Operations Program::generate(unsigned seed, Family family)
         Operation operation = anyOperation(random, performer, kind, handlers);
         // A wait by hand may return once more for a wake-up that has ended the wait before, as with Qt's GLib
         // dispatcher, where the UNIX one waits.
-        if (isCompared(family) && kind == Kind::ProcessEvents)
+        if (family == Family::Qt && kind == Kind::ProcessEvents)
             operation.option &= ~int(QEventLoop::WaitForMoreEvents);
         if (hasWindows(family) && (kind == Kind::Nest || kind == Kind::ProcessEvents) && random.chance(30))
             operation.option |= QEventLoop::ExcludeUserInputEvents;

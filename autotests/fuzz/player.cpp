@@ -268,8 +268,10 @@ void Player::loop(const Operation &operation)
     stopZeroTimersBesideLateOnes();
     frame.isInInterruptedTurn = m_isInterrupted && !m_frames.empty();
     m_frames.push_back(&frame);
+    frame.hadWindowEvents = hasWindowEvents();
     note("enter %d, flags %d", int(frame.kind), frame.flags);
-    if (m_windowsAreCompared && hasWindowEvents() && frame.kind != Kind::ProcessEvents)
+    const bool waits = frame.kind != Kind::ProcessEvents || (frame.flags & QEventLoop::WaitForMoreEvents);
+    if (m_windowsAreCompared && hasWindowEvents() && waits)
         wakeUp(); // with Qt's dispatchers, input that was excluded is left until something wakes them up
     if (m_windowsAreCompared && hasWindowEvents() && !isQuietBehindPoll())
         QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
@@ -291,7 +293,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind != Kind::ProcessEvents)
         noteInterrupt();
     // Whether there is one left decides what the next call returns.
-    if ((frame.kind == Kind::ProcessEvents && (frame.hadLoops || frame.hadWindowEvents)) || frame.isToldByAnotherThread)
+    if ((frame.kind == Kind::ProcessEvents && (frame.hadLoops || frame.hadWindowEvents || (m_windowsAreCompared && frame.hasSlept))) || frame.isToldByAnotherThread)
         wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;

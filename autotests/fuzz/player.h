@@ -58,6 +58,7 @@ private:
         bool isToldByAnotherThread = false;
         bool hadLoops = false; // in it
         bool hadWindowEvents = false;
+        bool hasSlept = false;
         bool isInInterruptedTurn = false; // of the loop outside
         int callbacks = 0; // of GLib's sources that it is in
     };

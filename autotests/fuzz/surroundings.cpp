@@ -55,6 +55,8 @@ void Player::sleeping()
     checkWindows();
     if (!m_blockIsAnnounced)
         Log::wrong("sleeps without aboutToBlock()");
+    if (!m_frames.empty())
+        m_frames.back()->hasSlept = true;
 }
 
 /// Whether the dispatcher is bound to sleep.

@@ -55,8 +55,11 @@ void Player::performWindow(const Operation &operation)
         m_windows.queueInput(window, m_lastInput, operation.option);
         break;
     }
-    // Qt wakes the main thread up when it queues something.
-    m_isWoken = m_isWoken || Windows::queued(true) > queuedBefore;
+    if (Windows::queued(true) <= queuedBefore)
+        return;
+    m_isWoken = true; // Qt wakes the main thread up when it queues something
+    if (!m_frames.empty())
+        m_frames.back()->hadWindowEvents = true;
 }
 
 /**
@@ -105,8 +108,6 @@ void Player::onWindow(int window, Windows::Event event, int number)
     }
     const bool isInTurn = event == Windows::Input || event == Windows::Exposed;
     const bool wasInterrupted = m_isInterrupted;
-    if (isInTurn && !m_frames.empty())
-        m_frames.back()->hadWindowEvents = true;
     run(handler, event == Windows::Update ? Cause::Timer : Cause::WindowEvent, ObjectCount + window);
     // With Qt's UNIX dispatcher, a processEvents() in the handler has made the turn forget that it was interrupted.
     if (m_windowsAreCompared && isInTurn && (wasInterrupted || !isQuietBehindPoll()))
