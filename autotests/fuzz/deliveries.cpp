@@ -213,6 +213,7 @@ void Player::onAwake()
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isWoken = false;
     m_isInterrupted = false;
+    m_hasClosedWindow = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;
 }

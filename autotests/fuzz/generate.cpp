@@ -61,8 +61,8 @@ constexpr Weight OfGLib[] = {
     {Kind::NestGLib, 8}, {Kind::AddIdle, 8}, {Kind::AddTimeout, 6}, {Kind::AddFd, 6}, {Kind::RemoveSource, 3}};
 
 constexpr Weight OfWindows[] = {
-    {Kind::ShowWindow, 12}, {Kind::HideWindow, 4}, {Kind::CloseWindow, 3}, {Kind::DestroyWindow, 2},
-    {Kind::RequestUpdate, 8}, {Kind::Input, 16}};
+    {Kind::ShowWindow, 12}, {Kind::HideWindow, 4}, {Kind::CloseWindow, 8}, {Kind::DestroyWindow, 2},
+    {Kind::RequestUpdate, 12}, {Kind::Input, 16}};
 
 template<std::size_t Size>
 Kind any(Random &random, const Weight (&weights)[Size])
@@ -205,6 +205,11 @@ Operations Program::generate(unsigned seed, Family family)
         if (hasWindows(family) && (kind == Kind::Nest || kind == Kind::ProcessEvents) && random.chance(30))
             operation.option |= QEventLoop::ExcludeUserInputEvents;
         operations.push_back(operation);
+        // What the first leaves is all that the second can have.
+        if (family == Family::QtWindows && performer == Main && kind == Kind::Input && random.chance(50)) {
+            operations.push_back({Main, Kind::ProcessEvents, 0, 0, QEventLoop::ExcludeUserInputEvents});
+            operations.push_back({Main, Kind::ProcessEvents});
+        }
     };
     const int windowShare = hasWindows(family) ? 40 : 0;
     const int glibShare = isCompared(family) ? 0 : family == Family::GLib ? 30 : 15;

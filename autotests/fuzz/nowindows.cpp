@@ -20,7 +20,7 @@ bool Windows::areSupported()
     return false;
 }
 
-std::unique_ptr<QCoreApplication> Windows::makeApplication(int &, char **)
+std::unique_ptr<QCoreApplication> Windows::makeApplication(int &, char **, bool)
 {
     return nullptr;
 }

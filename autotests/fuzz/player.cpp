@@ -65,6 +65,8 @@ void Player::play()
     QObject::connect(m_dispatcher, &QAbstractEventDispatcher::awake, &context, [this] { onAwake(); });
     QObject::connect(m_dispatcher, &QAbstractEventDispatcher::aboutToBlock, &context,
                      [this] { onAboutToBlock(); });
+    QuitFilter quitFilter(this);
+    QCoreApplication::instance()->installEventFilter(&quitFilter);
 
     for (const Operation &operation : m_operations) {
         if (operation.performer == Main)
@@ -270,9 +272,8 @@ void Player::loop(const Operation &operation)
     m_frames.push_back(&frame);
     frame.hadWindowEvents = hasWindowEvents();
     note("enter %d, flags %d", int(frame.kind), frame.flags);
-    const bool waits = frame.kind != Kind::ProcessEvents || (frame.flags & QEventLoop::WaitForMoreEvents);
-    if (m_windowsAreCompared && hasWindowEvents() && waits)
-        wakeUp(); // with Qt's dispatchers, input that was excluded is left until something wakes them up
+    if (frame.kind != Kind::ProcessEvents || (frame.flags & QEventLoop::WaitForMoreEvents))
+        remindOfInput();
     if (m_windowsAreCompared && hasWindowEvents() && !isQuietBehindPoll())
         QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
     try {
@@ -302,6 +303,8 @@ void Player::loop(const Operation &operation)
             wakeUp();
     }
     remindOfDeletes();
+    if (!m_frames.empty())
+        remindOfInput();
     stopZeroTimersBesideLateOnes();
 }
 
@@ -368,15 +371,27 @@ void Player::remindOfDeletes()
         wakeUp();
 }
 
-void Player::quit(int code)
+/// ... and input that a loop has excluded.
+void Player::remindOfInput()
+{
+    if (m_windowsAreCompared && hasWindowEvents())
+        wakeUp();
+}
+
+/// Returns whether a loop is running that is to exit.
+bool Player::noteQuit()
 {
     bool isRunning = false;
     for (Frame *frame : m_frames) {
         if (frame->loop || frame->kind == Kind::Exec)
             isRunning = frame->isTold = true;
     }
-    if (!isRunning)
-        return;
-    m_isWoken = true;
-    QCoreApplication::exit(code);
+    m_isWoken = m_isWoken || isRunning;
+    return isRunning;
+}
+
+void Player::quit(int code)
+{
+    if (noteQuit())
+        QCoreApplication::exit(code);
 }

@@ -44,6 +44,7 @@ public:
 private:
     class Object;
     class Event;
+    class QuitFilter;
     struct Source;
     struct Thrown { };
 
@@ -95,8 +96,10 @@ private:
     Frame *loopToExit(int distance);
     void exit(Frame &frame, int code);
     void quit(int code);
+    bool noteQuit();
     void wakeUp();
     void remindOfDeletes();
+    void remindOfInput();
     Object *object(int number);
     void post(const Operation &operation);
     void startTimer(const Operation &operation);
@@ -144,6 +147,7 @@ private:
     void checkWindows() const;
     void checkLostWindowEvents() const;
     void endTurnWithWindows();
+    void onQuit();
 
     // What is in the worker, in worker.cpp.
     bool isInWorker(int object) const;
@@ -214,6 +218,7 @@ private:
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
     bool m_isInterrupted = false; // the turn
+    bool m_hasClosedWindow = false; // ... so Qt may have posted an event to quit
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };

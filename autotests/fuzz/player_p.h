@@ -71,6 +71,27 @@ private:
     const int m_handler;
 };
 
+/// Sees Qt's own request to quit, after the last window was closed.
+class Player::QuitFilter final : public QObject
+{
+public:
+    explicit QuitFilter(Player *player)
+        : m_player(player)
+    {
+    }
+
+protected:
+    bool eventFilter(QObject *, QEvent *event) override
+    {
+        if (event->type() == QEvent::Quit)
+            m_player->onQuit();
+        return false;
+    }
+
+private:
+    Player *const m_player;
+};
+
 struct Player::Source
 {
     Player *player;

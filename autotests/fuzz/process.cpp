@@ -48,8 +48,8 @@ int argumentCount = 1;
     if (isCompared(family))
         Windows::separateUpdates();
     {
-        const auto app = hasWindows(family) ? Windows::makeApplication(argumentCount, arguments)
-                                                   : std::make_unique<QCoreApplication>(argumentCount, arguments);
+        const auto app = hasWindows(family) ? Windows::makeApplication(argumentCount, arguments, isCompared(family))
+                                            : std::make_unique<QCoreApplication>(argumentCount, arguments);
         HelperThread helper(backend.isOurs ? new GLibEventDispatcher : nullptr);
         for (const Operations &operations : programs) {
             Player(operations, family, backend.isInGLibLoop ? Player::Outside::GLib : Player::Outside::Qt, helper).play();

@@ -15,7 +15,8 @@ void Player::performWindow(const Operation &operation)
     const int window = operation.target;
     const bool isElsewhere = QThread::currentThread() != m_dispatcher->thread();
     // Qt serves the window system at the end of a turn, and this dispatcher behind the posted events of the next.
-    if (m_windowsAreCompared && !isElsewhere && operation.kind != Kind::RequestUpdate && !mayQueueWindowEvents())
+    if (m_windowsAreCompared && !isElsewhere && operation.kind != Kind::RequestUpdate
+        && !(operation.kind == Kind::CloseWindow ? isBeforePoll() : mayQueueWindowEvents()))
         return;
     const int queuedBefore = Windows::queued(true);
     const auto setHandler = [&](Windows::Event event) {
@@ -33,8 +34,10 @@ void Player::performWindow(const Operation &operation)
     case Kind::CloseWindow:
         setHandler(Windows::Closed);
         forgetInput(window);
-        if (m_running.size() < MostHandlers)
+        if (m_running.size() < MostHandlers) {
+            m_hasClosedWindow = true;
             m_windows.close(window);
+        }
         break;
     case Kind::DestroyWindow:
         if (isRunning(ObjectCount + window))
@@ -72,6 +75,16 @@ void Player::endTurnWithWindows()
     m_isWoken = true;
     m_isInterrupted = true;
     m_dispatcher->interrupt();
+}
+
+/// Qt closes all windows, and then tells the loops to exit.
+void Player::onQuit()
+{
+    progress();
+    note("quit");
+    for (int window = 0; window < WindowCount; ++window)
+        forgetInput(window);
+    noteQuit();
 }
 
 /// What Qt does with input for a window that is hidden meanwhile is its own affair.

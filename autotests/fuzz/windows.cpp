@@ -71,10 +71,10 @@ bool Windows::areSupported()
     return true;
 }
 
-std::unique_ptr<QCoreApplication> Windows::makeApplication(int &argc, char **argv)
+std::unique_ptr<QCoreApplication> Windows::makeApplication(int &argc, char **argv, bool quitsWithLastWindow)
 {
     auto app = std::make_unique<QGuiApplication>(argc, argv);
-    QGuiApplication::setQuitOnLastWindowClosed(false);
+    QGuiApplication::setQuitOnLastWindowClosed(quitsWithLastWindow);
     return app;
 }
 

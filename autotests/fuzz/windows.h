@@ -24,7 +24,7 @@ public:
 
     /// Whether they were built, and the platform "offscreen" can be had.
     static bool areSupported();
-    static std::unique_ptr<QCoreApplication> makeApplication(int &argc, char **argv);
+    static std::unique_ptr<QCoreApplication> makeApplication(int &argc, char **argv, bool quitsWithLastWindow);
     /// Has windows updated at times at which nothing else happens in programs.
     static void separateUpdates();
     /// How long the platform waits before it updates a window.
