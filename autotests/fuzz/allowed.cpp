@@ -55,7 +55,8 @@ bool Player::mayQueueWindowEvents() const
 {
     if (isBeforePoll())
         return true;
-    return m_frames.back()->kind != Kind::ProcessEvents && !m_frames.back()->isTold && !m_hasClosedWindow && !unsentEvent() && m_deletedLater.empty()
+    return m_frames.back()->kind != Kind::ProcessEvents && !m_frames.back()->isTold && !m_hasClosedWindow
+        && !unsentEvent() && m_deletedLater.empty()
         && std::none_of(m_timers.begin(), m_timers.end(), [](const Timer &timer) { return timer.id && timer.isMoved; })
         && std::none_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->hasMoved(); });
 }
@@ -120,7 +121,8 @@ bool Player::isLate(const Timer &timer) const
 bool Player::isAnyLate() const
 {
     return std::any_of(m_timers.begin(), m_timers.end(), [this](const Timer &timer) { return isLate(timer); })
-        || (m_windowsAreCompared && std::any_of(m_updates.begin(), m_updates.end(), [](auto due) { return due <= VirtualTime::now(); }));
+        || (m_windowsAreCompared
+            && std::any_of(m_updates.begin(), m_updates.end(), [](auto due) { return due <= VirtualTime::now(); }));
 }
 
 /// No two timers are due at the same time, nor one while other threads act.
@@ -151,5 +153,7 @@ void Player::stopZeroTimersBesideLateOnes()
 bool Player::mayStop(const Timer &timer) const
 {
     return !timer.id || timer.interval > 0ns
-        || std::none_of(m_running.begin(), m_running.end(), [](const Running &running) { return running.cause == Cause::ZeroTimer; });
+        || std::none_of(m_running.begin(), m_running.end(), [](const Running &running) {
+               return running.cause == Cause::ZeroTimer;
+           });
 }

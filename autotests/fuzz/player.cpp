@@ -228,8 +228,8 @@ void Player::perform(const Operation &operation)
         performWindow(operation);
         break;
     }
-    if (m_windowsAreCompared && !m_frames.empty() && QThread::currentThread() == m_dispatcher->thread() && hasWindowEvents()
-        && isBeforePoll() && !isQuietBehindPoll())
+    if (m_windowsAreCompared && !m_frames.empty() && QThread::currentThread() == m_dispatcher->thread()
+        && hasWindowEvents() && isBeforePoll() && !isQuietBehindPoll())
         endTurnWithWindows();
 }
 
@@ -270,12 +270,8 @@ void Player::loop(const Operation &operation)
     stopZeroTimersBesideLateOnes();
     frame.isInInterruptedTurn = m_isInterrupted && !m_frames.empty();
     m_frames.push_back(&frame);
-    frame.hadWindowEvents = hasWindowEvents();
     note("enter %d, flags %d", int(frame.kind), frame.flags);
-    if (frame.kind != Kind::ProcessEvents || (frame.flags & QEventLoop::WaitForMoreEvents))
-        remindOfInput();
-    if (m_windowsAreCompared && hasWindowEvents() && !isQuietBehindPoll())
-        QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
+    enterWithWindowEvents(frame);
     try {
         const int result = runLoop(frame);
         if (frame.kind != Kind::ProcessEvents)
@@ -294,7 +290,7 @@ void Player::loop(const Operation &operation)
     if (frame.kind != Kind::ProcessEvents)
         noteInterrupt();
     // Whether there is one left decides what the next call returns.
-    if ((frame.kind == Kind::ProcessEvents && (frame.hadLoops || frame.hadWindowEvents || (m_windowsAreCompared && frame.hasSlept))) || frame.isToldByAnotherThread)
+    if ((frame.kind == Kind::ProcessEvents && (frame.hadLoops || frame.mayLeaveWakeUp)) || frame.isToldByAnotherThread)
         wakeUp();
     if (!m_frames.empty()) {
         m_frames.back()->hadLoops = true;
@@ -303,8 +299,7 @@ void Player::loop(const Operation &operation)
             wakeUp();
     }
     remindOfDeletes();
-    if (!m_frames.empty())
-        remindOfInput();
+    remindOfInput();
     stopZeroTimersBesideLateOnes();
 }
 
@@ -368,13 +363,6 @@ void Player::wakeUp()
 void Player::remindOfDeletes()
 {
     if (!m_deletedLater.empty())
-        wakeUp();
-}
-
-/// ... and input that a loop has excluded.
-void Player::remindOfInput()
-{
-    if (m_windowsAreCompared && hasWindowEvents())
         wakeUp();
 }
 

@@ -58,8 +58,7 @@ private:
         bool isTold = false; // to exit
         bool isToldByAnotherThread = false;
         bool hadLoops = false; // in it
-        bool hadWindowEvents = false;
-        bool hasSlept = false;
+        bool mayLeaveWakeUp = false; // with one dispatcher and not with another, because of the window system
         bool isInInterruptedTurn = false; // of the loop outside
         int callbacks = 0; // of GLib's sources that it is in
     };
@@ -99,7 +98,6 @@ private:
     bool noteQuit();
     void wakeUp();
     void remindOfDeletes();
-    void remindOfInput();
     Object *object(int number);
     void post(const Operation &operation);
     void startTimer(const Operation &operation);
@@ -148,6 +146,8 @@ private:
     void checkLostWindowEvents() const;
     void endTurnWithWindows();
     void onQuit();
+    void remindOfInput();
+    void enterWithWindowEvents(Frame &frame);
 
     // What is in the worker, in worker.cpp.
     bool isInWorker(int object) const;

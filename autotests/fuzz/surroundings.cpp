@@ -56,7 +56,7 @@ void Player::sleeping()
     if (!m_blockIsAnnounced)
         Log::wrong("sleeps without aboutToBlock()");
     if (!m_frames.empty())
-        m_frames.back()->hasSlept = true;
+        m_frames.back()->mayLeaveWakeUp |= m_windowsAreCompared;
 }
 
 /// Whether the dispatcher is bound to sleep.
@@ -98,9 +98,8 @@ void Player::step()
     m_turns = 0;
     note("other threads");
     // Which of them comes first in a turn, the window system's events or what else there is, differs.
-    const auto isApart = [this] {
-        return m_windowsAreCompared && (m_steps[m_nextStep].kind == Kind::Input) != (m_steps[m_nextStep - 1].kind == Kind::Input);
-    };
+    const auto isInput = [this](std::size_t step) { return m_steps[step].kind == Kind::Input; };
+    const auto isApart = [&] { return m_windowsAreCompared && isInput(m_nextStep) != isInput(m_nextStep - 1); };
     do {
         performElsewhere(m_steps[m_nextStep++]);
     } while (m_nextStep < m_steps.size() && m_steps[m_nextStep].delay == 0 && !isApart());

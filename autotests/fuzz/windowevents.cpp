@@ -3,6 +3,7 @@
 #include "log.h"
 #include "player_p.h"
 
+#include <QtCore/QCoreApplication>
 #include <QtCore/QThread>
 
 #include <algorithm>
@@ -62,7 +63,7 @@ void Player::performWindow(const Operation &operation)
         return;
     m_isWoken = true; // Qt wakes the main thread up when it queues something
     if (!m_frames.empty())
-        m_frames.back()->hadWindowEvents = true;
+        m_frames.back()->mayLeaveWakeUp |= m_windowsAreCompared;
 }
 
 /**
@@ -75,6 +76,25 @@ void Player::endTurnWithWindows()
     m_isWoken = true;
     m_isInterrupted = true;
     m_dispatcher->interrupt();
+}
+
+/// Qt's dispatchers forget input that was excluded in a loop inside, or before, until something else wakes them up.
+void Player::remindOfInput()
+{
+    if (m_windowsAreCompared && !m_frames.empty() && hasWindowEvents())
+        wakeUp();
+}
+
+/// The first turn of a loop, or of a call, may find events of the window system.
+void Player::enterWithWindowEvents(Frame &frame)
+{
+    if (!m_windowsAreCompared || !hasWindowEvents())
+        return;
+    frame.mayLeaveWakeUp = true;
+    if (frame.kind != Kind::ProcessEvents || (frame.flags & QEventLoop::WaitForMoreEvents))
+        remindOfInput();
+    if (!isQuietBehindPoll())
+        QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
 }
 
 /// Qt closes all windows, and then tells the loops to exit.
