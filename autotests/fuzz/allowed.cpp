@@ -55,7 +55,7 @@ bool Player::mayQueueWindowEvents() const
 {
     if (isBeforePoll())
         return true;
-    return m_frames.back()->kind != Kind::ProcessEvents && !m_frames.back()->isTold && !m_hasClosedWindow
+    return m_frames.back()->kind != Kind::ProcessEvents && !m_frames.back()->isTold && !m_quitIsPosted
         && !unsentEvent() && m_deletedLater.empty()
         && std::none_of(m_timers.begin(), m_timers.end(), [](const Timer &timer) { return timer.id && timer.isMoved; })
         && std::none_of(m_channels.begin(), m_channels.end(), [](auto &channel) { return channel->hasMoved(); });

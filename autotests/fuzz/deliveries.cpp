@@ -213,7 +213,6 @@ void Player::onAwake()
     VirtualTime::advance(VirtualTime::TurnCost);
     m_isWoken = false;
     m_isInterrupted = false;
-    m_hasClosedWindow = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;
 }
@@ -223,7 +222,6 @@ void Player::onAboutToBlock()
     if (!m_isAwake)
         Log::wrong("aboutToBlock() twice without an awake() in between");
     m_isAwake = false;
-    m_hasClosedWindow = false; // what Qt has posted then has been sent
     m_blockIsAnnounced = true;
     // Whether a processEvents() that does not wait after all has another look at the window system differs.
     if (m_windowsAreCompared && !m_frames.empty() && m_frames.back()->kind == Kind::ProcessEvents)

@@ -145,6 +145,7 @@ private:
     void checkWindows() const;
     void checkLostWindowEvents() const;
     void endTurnWithWindows();
+    bool isQuitDue() const;
     void onQuit();
     void remindOfInput();
     void enterWithWindowEvents(Frame &frame);
@@ -218,7 +219,7 @@ private:
     int m_turns = 0; // since something happened
     bool m_isWoken = false; // by a wakeUp() that no turn has followed yet
     bool m_isInterrupted = false; // the turn
-    bool m_hasClosedWindow = false; // ... so Qt may have posted an event to quit
+    bool m_quitIsPosted = false; // by Qt, since the last window was closed
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
 };

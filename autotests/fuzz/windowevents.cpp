@@ -35,9 +35,9 @@ void Player::performWindow(const Operation &operation)
     case Kind::CloseWindow:
         setHandler(Windows::Closed);
         forgetInput(window);
-        if (m_running.size() < MostHandlers) {
-            m_hasClosedWindow = true;
+        if (m_running.size() < MostHandlers && m_windows.isShown(window)) {
             m_windows.close(window);
+            m_quitIsPosted = m_quitIsPosted || isQuitDue();
         }
         break;
     case Kind::DestroyWindow:
@@ -97,11 +97,22 @@ void Player::enterWithWindowEvents(Frame &frame)
         QMetaObject::invokeMethod(QCoreApplication::instance(), [this] { endTurnWithWindows(); }, Qt::QueuedConnection);
 }
 
+/// Qt posts an event to quit when the last window was closed, if it runs QCoreApplication::exec().
+bool Player::isQuitDue() const
+{
+    for (int window = 0; window < WindowCount; ++window) {
+        if (m_windows.isShown(window))
+            return false;
+    }
+    return std::any_of(m_frames.begin(), m_frames.end(), [](const Frame *frame) { return frame->kind == Kind::Exec; });
+}
+
 /// Qt closes all windows, and then tells the loops to exit.
 void Player::onQuit()
 {
     progress();
     note("quit");
+    m_quitIsPosted = false;
     for (int window = 0; window < WindowCount; ++window)
         forgetInput(window);
     noteQuit();
