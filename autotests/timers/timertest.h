@@ -21,6 +21,18 @@ using Accuracy = TimerQueue::Accuracy;
 /// a while.
 constexpr TimePoint Start(1'000'000s);
 
+/// How far from its time a tick of @p interval may fire, as the class promises it.
+inline Duration toleranceOf(Accuracy accuracy, Duration interval)
+{
+    if (accuracy == Accuracy::Precise || (accuracy == Accuracy::Coarse && interval <= 20ms))
+        return 0ns;
+    const Duration exact = std::min<Duration>(interval / (accuracy == Accuracy::Coarse ? 20 : 4), 500ms);
+    Duration unit = 1ns;
+    while (exact / unit >= 32)
+        unit *= 2;
+    return exact / unit * unit;
+}
+
 /// All that are due at @p now, in order.
 inline std::vector<int> fire(TimerQueue &queue, TimePoint now)
 {

@@ -39,12 +39,7 @@ public:
 
         bool isZero() const { return interval == 0ns; }
         TimePoint due() const { return start + tick * interval; }
-        Duration tolerance() const
-        {
-            if (accuracy == Accuracy::Precise || (accuracy == Accuracy::Coarse && interval <= 20ms))
-                return 0ns;
-            return std::min<Duration>(interval / (accuracy == Accuracy::Coarse ? 20 : 4), 500ms);
-        }
+        Duration tolerance() const { return toleranceOf(accuracy, interval); }
     };
 
     std::map<int, Timer> timers;

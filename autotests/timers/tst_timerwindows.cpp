@@ -32,12 +32,7 @@ struct Timer
     TimePoint start;
     int ticks = 0;
 
-    Duration tolerance() const
-    {
-        if (accuracy == Accuracy::Precise)
-            return 0ns;
-        return std::min<Duration>(interval / (accuracy == Accuracy::Coarse ? 20 : 4), 500ms);
-    }
+    Duration tolerance() const { return toleranceOf(accuracy, interval); }
     TimePoint due(int tick) const { return start + tick * interval; }
 };
 

@@ -8,94 +8,90 @@
 #include <algorithm>
 
 /**
- * A priority queue of timers, by the time that @p Time returns: a heap with four children per node.
- * Each timer stores its position in its member @p Position, so that any timer can be removed.
+ * A priority queue of timers, by the time at which they are due: a heap with four children per node.
+ * It has the times beside the timers' indexes, so that to compare some does not take a look at each timer. Each timer
+ * stores its position, so that any timer can be removed.
  */
-template <TimerData::TimePoint (TimerData::*Time)() const, TimerData::Index TimerData::*Position>
 class TimerHeap {
 public:
     using Index = TimerData::Index;
+    using TimePoint = TimerData::TimePoint;
 
-    /// Stores indexes into @p timers.
-    explicit TimerHeap(TimerPool &timers) : m_timers(timers) { }
+    struct Item {
+        TimePoint due;
+        Index timer;
+    };
 
-    /// The time of @p timer must not change while it is here.
-    void add(Index timer)
+    bool isEmpty() const { return m_items.empty(); }
+    /// The timer that is due first. The heap must not be empty.
+    const Item &first() const { return m_items.front(); }
+
+    /// The time at which @p timer is due must not change while it is here.
+    void add(TimerPool &timers, Index timer)
     {
         // Doubling, as std::vector does it, would waste more memory than the copies cost time.
         if (m_items.size() == m_items.capacity())
-            m_items.reserve(m_items.size() + m_items.size() / 8 + 16);
-        m_items.push_back(timer);
-        siftUp(m_items.size() - 1, timer);
+            m_items.reserve(m_items.size() + m_items.size() / 8 + 4);
+        m_items.emplace_back();
+        siftUp(timers, m_items.size() - 1, { timers[timer].due, timer });
     }
 
-    void remove(Index timer)
+    void remove(TimerPool &timers, Index timer)
     {
-        const std::size_t hole = m_timers[timer].*Position;
-        const Index last = m_items.back();
+        const std::size_t hole = timers[timer].position;
+        const Item last = m_items.back();
         m_items.pop_back();
-        if (hole < m_items.size())
-            fill(hole, last);
+        if (hole == m_items.size())
+            return;
+        if (hole > 0 && last.due < m_items[parent(hole)].due)
+            siftUp(timers, hole, last);
+        else
+            siftDown(timers, hole, last);
     }
-
-    /// The timer with the earliest time, or TimerData::None.
-    Index first() const { return m_items.empty() ? TimerData::None : m_items.front(); }
 
 private:
     static constexpr std::size_t Children = 4;
 
     static std::size_t parent(std::size_t position) { return (position - 1) / Children; }
-    TimerData::TimePoint time(Index timer) const { return (m_timers[timer].*Time)(); }
 
-    void put(std::size_t position, Index timer)
+    void put(TimerPool &timers, std::size_t position, Item item)
     {
-        m_items[position] = timer;
-        m_timers[timer].*Position = Index(position);
+        m_items[position] = item;
+        timers[item.timer].position = Index(position);
     }
 
-    void fill(std::size_t hole, Index timer)
+    void siftUp(TimerPool &timers, std::size_t hole, Item item)
     {
-        if (hole > 0 && time(timer) < time(m_items[parent(hole)]))
-            siftUp(hole, timer);
-        else
-            siftDown(hole, timer);
-    }
-
-    void siftUp(std::size_t hole, Index timer)
-    {
-        const TimerData::TimePoint timersTime = time(timer);
-        while (hole > 0 && timersTime < time(m_items[parent(hole)])) {
-            put(hole, m_items[parent(hole)]);
+        while (hole > 0 && item.due < m_items[parent(hole)].due) {
+            put(timers, hole, m_items[parent(hole)]);
             hole = parent(hole);
         }
-        put(hole, timer);
+        put(timers, hole, item);
     }
 
-    void siftDown(std::size_t hole, Index timer)
+    void siftDown(TimerPool &timers, std::size_t hole, Item item)
     {
-        const TimerData::TimePoint timersTime = time(timer);
         for (;;) {
             std::size_t child = Children * hole + 1;
             if (child >= m_items.size())
                 break;
             const std::size_t end = std::min(child + Children, m_items.size());
             std::size_t earliest = child;
-            TimerData::TimePoint earliestTime = time(m_items[child]);
+            TimePoint earliestDue = m_items[child].due;
             while (++child < end) {
-                const TimerData::TimePoint childsTime = time(m_items[child]);
-                earliest = childsTime < earliestTime ? child : earliest;
-                earliestTime = std::min(childsTime, earliestTime);
+                const TimePoint due = m_items[child].due;
+                earliest = due < earliestDue ? child : earliest;
+                earliestDue = std::min(due, earliestDue);
             }
-            if (timersTime <= earliestTime)
+            if (item.due <= earliestDue)
                 break;
-            put(hole, m_items[earliest]);
+            put(timers, hole, m_items[earliest]);
             hole = earliest;
         }
-        put(hole, timer);
+        put(timers, hole, item);
     }
 
-    TimerPool &m_timers;
-    std::vector<Index> m_items;
+    std::vector<Item> m_items;
 };
 
 #endif

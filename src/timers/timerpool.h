@@ -15,29 +15,26 @@ struct TimerData {
     using Duration = std::chrono::nanoseconds;
     using Index = std::uint32_t; // in the TimerPool
     static constexpr Index None = Index(-1);
-    static constexpr std::uint64_t LastSerial = (std::uint64_t(1) << 56) - 1;
+    static constexpr std::uint64_t LastSerial = (std::uint64_t(1) << 49) - 1;
+    static constexpr unsigned LastGroup = (1u << 9) - 1;
 
     enum class Accuracy : std::uint8_t { Precise, Coarse, VeryCoarse };
     enum class State : std::uint8_t { Free, Unsorted, Waiting, Zero, Collected, Firing };
 
-    TimePoint windowBegin() const { return due - Duration(tolerance); }
-    TimePoint windowEnd() const { return due + Duration(tolerance); }
-
     TimePoint due;
     Duration interval;
     void *owner;
-    std::uint64_t serial : 56; // the order in which timers were started
-    Accuracy accuracy : 4;
+    std::uint64_t serial : 49; // the order in which timers were started
+    std::uint64_t group : 9; // in the queue, of timers with the same tolerance
+    Accuracy accuracy : 2;
     State state : 4;
-    std::uint32_t tolerance; // in ns
     int id;
     Index previousOfOwner;
     Index nextOfOwner;
     Index position; // in a heap or a list; the next free timer, if this one is free
-    Index endPosition; // in the heap of window ends
 };
 
-static_assert(sizeof(void *) != 8 || sizeof(TimerData) == 56);
+static_assert(sizeof(void *) != 8 || sizeof(TimerData) == 48);
 
 /**
  * The memory of all timers. It grows by chunks: no timer moves, and none of the memory is a

@@ -19,6 +19,19 @@ constexpr TimerQueue::TimePoint Latest = TimerQueue::TimePoint::max() - WidestTo
 /// Of the list of unsorted timers, once it is empty: more are started at a time so rarely that memory matters more.
 constexpr std::size_t MostKept = 64;
 
+/// So many binary digits of a tolerance count; those behind them are zero.
+constexpr int Digits = 5;
+/// Each number of so many digits is a tolerance, and half as many are for each digit that WidestTolerance has more.
+constexpr unsigned MostGroups = (1u << Digits) + (29 - Digits) * (1u << (Digits - 1));
+static_assert(WidestTolerance < TimerQueue::Duration(1 << 29) && MostGroups <= TimerData::LastGroup + 1);
+
+TimerQueue::Duration roundDown(TimerQueue::Duration tolerance)
+{
+    const auto exact = std::uint64_t(tolerance.count());
+    const int dropped = std::max(64 - __builtin_clzll(exact | 1) - Digits, 0);
+    return TimerQueue::Duration(exact >> dropped << dropped);
+}
+
 TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Duration interval)
 {
     switch (accuracy) {
@@ -26,10 +39,10 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
         break;
     case TimerQueue::Accuracy::Coarse:
         if (interval > ShortestCoarseInterval)
-            return std::min(interval / 20, WidestTolerance);
+            return roundDown(std::min(interval / 20, WidestTolerance));
         break;
     case TimerQueue::Accuracy::VeryCoarse:
-        return std::min(interval / 4, WidestTolerance);
+        return roundDown(std::min(interval / 4, WidestTolerance));
     }
     return 0ns;
 }
@@ -46,7 +59,7 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
         m_ids.add(id, index);
     }
     timer.interval = std::max(interval, Duration::zero());
-    timer.tolerance = std::uint32_t(tolerance(accuracy, timer.interval).count());
+    timer.group = groupOf(tolerance(accuracy, timer.interval)) & TimerData::LastGroup;
     // An interval can be longer than what is left of the clock's range.
     timer.due = timer.interval < Latest - now ? now + timer.interval : Latest;
     timer.owner = owner;
@@ -55,6 +68,16 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
 
     m_owners.add(index);
     schedule(index);
+}
+
+unsigned TimerQueue::groupOf(Duration tolerance)
+{
+    const auto group = std::find_if(m_groups.begin(), m_groups.end(),
+                                    [=](const Group &other) { return other.tolerance == tolerance; });
+    const auto number = unsigned(group - m_groups.begin());
+    if (group == m_groups.end())
+        m_groups.push_back({ tolerance, {} });
+    return number;
 }
 
 void TimerQueue::schedule(Index index)
@@ -73,12 +96,8 @@ void TimerQueue::unschedule(Index index)
         remove(m_unsorted, index);
         break;
     case State::Waiting:
-        if (timer.tolerance == 0) {
-            m_punctual.remove(index);
-        } else {
-            m_begins.remove(index);
-            m_ends.remove(index);
-        }
+        m_isFirstKnown = false;
+        m_groups[timer.group].timers.remove(m_timers, index);
         break;
     case State::Zero:
         remove(m_zero, index);
@@ -108,14 +127,10 @@ void TimerQueue::remove(std::vector<Index> &list, Index index)
 
 void TimerQueue::sortUnsorted()
 {
+    m_isFirstKnown = m_isFirstKnown && m_unsorted.empty();
     for (const Index index : m_unsorted) {
         m_timers[index].state = State::Waiting;
-        if (m_timers[index].tolerance == 0) {
-            m_punctual.add(index);
-        } else {
-            m_begins.add(index);
-            m_ends.add(index);
-        }
+        m_groups[m_timers[index].group].timers.add(m_timers, index);
     }
     m_unsorted.clear();
     if (m_unsorted.capacity() > MostKept)
@@ -173,12 +188,24 @@ std::optional<TimerQueue::TimePoint> TimerQueue::wakeTime() noexcept
     if (m_left > 0)
         return m_now;
     sort();
-    TimePoint earliest = TimePoint::max();
-    for (const Index index : { m_punctual.first(), m_ends.first() }) {
-        if (index != TimerData::None)
-            earliest = std::min(earliest, m_timers[index].windowEnd());
+    findFirst();
+    return m_firstEnd != TimePoint::max() ? std::optional(m_firstEnd) : std::nullopt;
+}
+
+/// To be called after sort().
+void TimerQueue::findFirst()
+{
+    if (m_isFirstKnown)
+        return;
+    m_firstBegin = m_firstEnd = TimePoint::max();
+    for (const Group &group : m_groups) {
+        if (group.timers.isEmpty())
+            continue;
+        const TimePoint due = group.timers.first().due;
+        m_firstBegin = std::min(m_firstBegin, due - group.tolerance);
+        m_firstEnd = std::min(m_firstEnd, due + group.tolerance);
     }
-    return earliest != TimePoint::max() ? std::optional(earliest) : std::nullopt;
+    m_isFirstKnown = true;
 }
 
 bool TimerQueue::isValid(const Collected &collected) const
@@ -207,12 +234,14 @@ void TimerQueue::collect(TimePoint now) noexcept
         m_collected.end());
     m_taken = 0;
     const std::size_t before = m_collected.size();
-    for (BeginHeap *const heap : { &m_punctual, &m_begins }) {
-        for (Index first = heap->first();
-             first != TimerData::None && m_timers[first].windowBegin() <= now;
-             first = heap->first()) {
-            unschedule(first);
-            collect(first);
+    findFirst();
+    if (m_firstBegin <= now) {
+        for (Group &group : m_groups) {
+            while (!group.timers.isEmpty() && group.timers.first().due - group.tolerance <= now) {
+                const Index first = group.timers.first().timer;
+                unschedule(first);
+                collect(first);
+            }
         }
     }
     for (const Index index : m_zero)
