@@ -196,12 +196,32 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
     return hadWindowEvents;
 }
 
+/// Whether a wake-up comes within a moment, for a turn that may sleep.
+bool GLibEventDispatcherPrivate::isWokenSoon()
+{
+    GLibSelectorPrivate *const waiting = selector;
+    if (timers.hasZeroTimers() || waiting->descriptors().hasReady())
+        return false;
+    const Duration length = shortLook.next();
+    if (length == Duration::zero())
+        return false;
+    const TimerQueue::TimePoint end = std::min(Clock::now() + length, timers.wakeTime().value_or(GLibSelectorPrivate::Never));
+    bool isWoken = false;
+    do
+        isWoken = waiting->wakeUp().isRequested();
+    while (!isWoken && Clock::now() < end);
+    shortLook.note(isWoken);
+    return isWoken;
+}
+
 /// Returns nothing if it was interrupted before.
 std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
 {
     GLibSelectorPrivate *const waiting = selector;
+    const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
-        && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags);
+        && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags)
+        && !(isRunningLoop && !wasWoken && isWokenSoon());
     if (mayWait) {
         enter(Activity::Step::AboutToBlock);
         aboutToBlock();
@@ -210,12 +230,14 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
         return std::nullopt;
 
     // As in Qt, a wake-up makes processEvents() return, even if its events have just been sent.
-    const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     GLibSelectorPrivate::Look look;
     look.mayBlock = mayWait && !wasWoken;
     if (isRunningLoop)
         look.interval = LookInterval;
+    const std::uint64_t wakeUps = waiting->counters().wokenByWakeUp;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
+    if (waiting->counters().wokenByWakeUp != wakeUps)
+        shortLook.noteWakeUp(waiting->now() - waiting->wakeUp().signalTime());
     reportOwnership();
     if (result.error)
         reportFailure(*result.error);

@@ -5,6 +5,7 @@
 
 #include "glibeventdispatcher.h"
 
+#include "shortlook.h"
 #include "socketnotifiers.h"
 #include "windowsystem.h"
 
@@ -93,6 +94,7 @@ private:
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
+    bool isWokenSoon();
     std::optional<Turn> wait(Flags flags, bool wasWoken);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
@@ -102,6 +104,7 @@ private:
     Flags flags; // of the innermost processEvents() that is running
     int level = 0; // how many of them are
     int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
+    ShortLook shortLook;
     bool isAsleep = false; // may be, as far as its users were told
     bool isSendingEvents = false; // and a loop in one of their handlers has not sent the rest
     bool reportedForeignOwner = false;

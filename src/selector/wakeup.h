@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include <atomic>
+#include <chrono>
 
 /**
  * Wakes a thread that polls, from any other thread.
@@ -61,6 +62,8 @@ public:
 
     /// Who has ended the poll.
     Waker &waker() { return m_waker; }
+    /// When that was the last time.
+    std::chrono::steady_clock::time_point signalTime() const { return m_signalTime.load(std::memory_order_relaxed); }
 
     /// To be polled for readability, and drained when it was found readable.
     int fd();
@@ -78,6 +81,7 @@ private:
     std::atomic<int> m_writeEnd{-1}; // other threads write to it
     unsigned m_forks;
     Waker m_waker;
+    std::atomic<std::chrono::steady_clock::time_point> m_signalTime{std::chrono::steady_clock::time_point()};
 };
 
 /// Says that a poll of fd() is being prepared or running, to the end of its scope. Scopes may be nested: a source's

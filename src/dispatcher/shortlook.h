@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+
+#ifndef SHORTLOOK_H
+#define SHORTLOOK_H
+
+#include <algorithm>
+#include <chrono>
+
+/**
+ * How long a thread that may sleep looks for a wake-up from another thread first.
+ *
+ * To be woken up takes some microseconds, in a virtual machine some 50, and as much processor time. A thread that gets its
+ * next event sooner is better awake. So a look lasts as long as a few wake-ups have taken lately. Each look in vain
+ * doubles the number of sleeps without one that follow, so that a thread to which nobody posts that fast
+ * uses next to no time for them.
+ */
+class ShortLook
+{
+public:
+    using Duration = std::chrono::nanoseconds;
+
+    static constexpr Duration Longest = std::chrono::microseconds(50);
+    static constexpr int LongestPause = 1024;
+
+    /// To be called before each sleep. Zero means not to look.
+    Duration next()
+    {
+        if (m_pause == 0)
+            return std::min(2 * m_wakeUp, Longest);
+        --m_pause;
+        return Duration::zero();
+    }
+    /// To be called after each look.
+    void note(bool hasFound)
+    {
+        m_nextPause = hasFound ? 1 : std::min(2 * m_nextPause, LongestPause);
+        m_pause = hasFound ? 0 : m_nextPause;
+    }
+    /// To be called after each sleep that was ended by another thread: how long that took.
+    void noteWakeUp(Duration duration)
+    {
+        m_wakeUp += (std::clamp(duration, Duration::zero(), Longest) - m_wakeUp) / 4;
+    }
+
+private:
+    Duration m_wakeUp{0}; // the mean of the last ones
+    int m_pause = 0; // sleeps before the next look
+    int m_nextPause = 1;
+};
+
+#endif
