@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// While Qt has work all the time: how long GLib, if it had none, and the kernel are left alone.
-constexpr auto LookInterval = 10us;
+constexpr auto LookInterval = 5us;
 
 static_assert(int(TimerQueue::Accuracy::Precise) == Qt::PreciseTimer
               && int(TimerQueue::Accuracy::Coarse) == Qt::CoarseTimer
