@@ -17,6 +17,7 @@ private Q_SLOTS:
     void lengthHasALimit();
     void looksInVainBecomeRare();
     void successBringsThemBack();
+    void lookEndsInTime();
 };
 
 namespace {
@@ -93,6 +94,24 @@ void tst_ShortLook::successBringsThemBack()
     QVERIFY(look.next() > 0ns);
     look.note(false);
     QVERIFY(looksInVain(look, 20) >= 2);
+}
+
+void tst_ShortLook::lookEndsInTime()
+{
+    using Clock = ShortLook::Clock;
+    ShortLook look;
+    int asked = 0;
+    const auto never = [&] { ++asked; return false; };
+    QVERIFY(!look.look(never, Clock::time_point::max()));
+    QCOMPARE(asked, 0);
+    wakeUp(look, 1h);
+    QVERIFY(!look.look(never, Clock::now())); // a timer is due
+    QCOMPARE(asked, 1);
+    while (asked == 1)
+        QVERIFY(!look.look(never, Clock::time_point::max()));
+    const auto always = [] { return true; };
+    while (!look.look(always, Clock::time_point::max())) { }
+    QVERIFY(look.look(always, Clock::now() - 1h));
 }
 
 QTEST_APPLESS_MAIN(tst_ShortLook)

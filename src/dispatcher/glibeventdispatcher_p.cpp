@@ -196,32 +196,16 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
     return hadWindowEvents;
 }
 
-/// Whether a wake-up comes within a moment, for a turn that may sleep.
-bool GLibEventDispatcherPrivate::isWokenSoon()
-{
-    GLibSelectorPrivate *const waiting = selector;
-    if (timers.hasZeroTimers() || waiting->descriptors().hasReady())
-        return false;
-    const Duration length = shortLook.next();
-    if (length == Duration::zero())
-        return false;
-    const TimerQueue::TimePoint end = std::min(Clock::now() + length, timers.wakeTime().value_or(GLibSelectorPrivate::Never));
-    bool isWoken = false;
-    do
-        isWoken = waiting->wakeUp().isRequested();
-    while (!isWoken && Clock::now() < end);
-    shortLook.note(isWoken);
-    return isWoken;
-}
-
 /// Returns nothing if it was interrupted before.
 std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
 {
     GLibSelectorPrivate *const waiting = selector;
     const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
-    const bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
-        && !interrupted && !waiting->wakeUp().isRequested() && !windowSystem.hasWork(turnFlags)
-        && !(isRunningLoop && !wasWoken && isWokenSoon());
+    const auto isWoken = [=] { return waiting->wakeUp().isRequested(); };
+    bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
+        && !interrupted && !isWoken() && !windowSystem.hasWork(turnFlags);
+    if (mayWait && isRunningLoop && !wasWoken && !timers.hasZeroTimers() && !waiting->descriptors().hasReady())
+        mayWait = !shortLook.look(isWoken, timers.wakeTime().value_or(GLibSelectorPrivate::Never));
     if (mayWait) {
         enter(Activity::Step::AboutToBlock);
         aboutToBlock();

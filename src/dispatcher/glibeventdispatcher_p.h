@@ -94,7 +94,6 @@ private:
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
-    bool isWokenSoon();
     std::optional<Turn> wait(Flags flags, bool wasWoken);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;

@@ -17,12 +17,30 @@
 class ShortLook
 {
 public:
+    using Clock = std::chrono::steady_clock;
     using Duration = std::chrono::nanoseconds;
 
     static constexpr Duration Longest = std::chrono::microseconds(50);
     static constexpr int LongestPause = 1024;
 
-    /// To be called before each sleep. Zero means not to look.
+    /// To be called before each sleep: calls @p isWoken until it returns true, if that is worth it, but not past @p end. Returns
+    /// whether it did.
+    template<typename Function>
+    bool look(Function isWoken, Clock::time_point end)
+    {
+        const Duration length = next();
+        if (length == Duration::zero())
+            return false;
+        end = std::min(end, Clock::now() + length);
+        bool hasFound = false;
+        do
+            hasFound = isWoken();
+        while (!hasFound && Clock::now() < end);
+        note(hasFound);
+        return hasFound;
+    }
+
+    /// The parts of a look: how long it lasts, zero meaning that there is none,
     Duration next()
     {
         if (m_pause == 0)
@@ -30,7 +48,7 @@ public:
         --m_pause;
         return Duration::zero();
     }
-    /// To be called after each look.
+    /// and what has come of it.
     void note(bool hasFound)
     {
         m_nextPause = hasFound ? 1 : std::min(2 * m_nextPause, LongestPause);
