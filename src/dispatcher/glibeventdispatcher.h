@@ -179,7 +179,8 @@ public:
     void closingDown() override;
 
 protected:
-    /// Called by QObject::connect(), from any thread.
+    /// Called by QObject::connect(), from any thread. awake() and aboutToBlock() are emitted once it was called, so a derived
+    /// class that overrides it has to call it.
     void connectNotify(const QMetaMethod &signal) override;
 
 private:

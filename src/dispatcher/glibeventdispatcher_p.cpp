@@ -145,13 +145,12 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     enter(Activity::Step::Events);
     const bool wasWoken = selector.load()->takeWakeUp();
     const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
+    turn.hadWork = hadWindowEvents;
 
     if (driver == Driver::Qt) {
         const std::optional<Turn> waited = wait(turnFlags, wasWoken);
-        if (!waited) {
-            turn.hadWork = hadWindowEvents;
+        if (!waited)
             return turn;
-        }
         turn = *waited;
     } else if (includesNotifiers(turnFlags)) {
         selector.load()->descriptors().finishLook(false);
@@ -170,8 +169,8 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     enter(Activity::Step::Timers);
     if (includesTimers(turnFlags)) {
         // The notifiers have taken time, and with GLib's loop the selector has not looked at the clock.
-        const bool isLate = activated || driver == Driver::GLib;
-        const TimerQueue::TimePoint now = isLate && timers.needsTime() ? Clock::now() : selector.load()->now();
+        const bool isLate = (activated || driver == Driver::GLib) && timers.needsTime();
+        const TimerQueue::TimePoint now = isLate ? Clock::now() : selector.load()->now();
         turn.hadWork |= activateTimers(now) > 0;
     }
     return turn;

@@ -127,7 +127,7 @@ void TimerQueue::remove(std::vector<Index> &list, Index index)
 
 void TimerQueue::sortUnsorted()
 {
-    m_isFirstKnown = m_isFirstKnown && m_unsorted.empty();
+    m_isFirstKnown = false;
     for (const Index index : m_unsorted) {
         m_timers[index].state = State::Waiting;
         m_groups[m_timers[index].group].timers.add(m_timers, index);
