@@ -38,6 +38,7 @@ private Q_SLOTS:
 
     void reportsWithoutAThread();
     void traceWithoutAThread();
+    void countsWhatIsLost();
 };
 
 void tst_DiagnosisFailures::cleanup()
@@ -74,6 +75,30 @@ void tst_DiagnosisFailures::traceWithoutAThread()
     GLibEventDispatcher::setTraceFile({});
     const Trace trace(name);
     QVERIFY2(!trace.named(QStringLiteral("(interval 10 ms) of QTimer")).isEmpty(), trace.text);
+}
+
+/// More than there is memory for until it is written.
+void tst_DiagnosisFailures::countsWhatIsLost()
+{
+    const QTemporaryDir folder;
+    const QString name = folder.filePath(QStringLiteral("trace"));
+    hasThreads = false;
+    GLibEventDispatcher::setTraceFile(name);
+    QEventLoop loop;
+    QTimer timer;
+    int left = 5000;
+    timer.callOnTimeout([&] {
+        keepBusy(60us);
+        if (--left == 0)
+            loop.quit();
+    });
+    timer.start(0);
+    loop.exec();
+    GLibEventDispatcher::setTraceFile({});
+    const Trace trace(name);
+    QVERIFY(trace.lost > 0);
+    QVERIFY(trace.slices.size() > 1000);
+    QCOMPARE(trace.overlap(), QString());
 }
 
 DISPATCHER_TEST_MAIN(tst_DiagnosisFailures)

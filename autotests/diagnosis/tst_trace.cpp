@@ -47,7 +47,6 @@ private Q_SLOTS:
     void drawsWakeUps();
     void worksBesideReports();
     void endsAndBeginsAnew();
-    void countsWhatIsLost();
     void tellsASearchFromADispatch();
     void endsGLibsLoop();
 
@@ -207,19 +206,6 @@ void tst_Trace::endsAndBeginsAnew()
     QCOMPARE(slices(QStringLiteral("none"), false), 0);
     QVERIFY(slices(QStringLiteral("second"), true) > 0);
     QVERIFY(slices(QStringLiteral("first"), true) > 0);
-}
-
-/// More than there is memory for until it is written.
-void tst_Trace::countsWhatIsLost()
-{
-    const QString name = file(QStringLiteral("lost"));
-    GLibEventDispatcher::setTraceFile(name);
-    runLoop(1s, 0ms, [] { keepBusy(6us); });
-    GLibEventDispatcher::setTraceFile({});
-    const Trace trace(name);
-    QVERIFY(trace.lost > 0);
-    QVERIFY(trace.slices.size() > 1000);
-    QCOMPARE(trace.overlap(), QString());
 }
 
 /// GLib asks each source for its callback if one is looked for by its data.
