@@ -59,6 +59,7 @@ private Q_SLOTS:
     void unfinishedTimerIsNotDue();
     void leftOversAreDueAtOnce();
     void memoryStaysFlatWhenHandlersThrow();
+    void memoryStaysFlatWhenIntervalsChange();
     void manyTimersOfOneOwner();
 
     void shortestInterval();
@@ -78,6 +79,14 @@ std::vector<int> idsOf(const TimerQueue &queue, void *owner)
         ids.push_back(info.id);
     return ids;
 }
+
+#if defined(__GLIBC__)
+size_t bytesInUse()
+{
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+#endif
 
 }
 
@@ -706,10 +715,6 @@ void tst_TimerQueue::memoryStaysFlatWhenHandlersThrow()
             queue.finish(*tick);
         }
     };
-    const auto bytesInUse = [] {
-        const struct mallinfo2 info = mallinfo2();
-        return info.uordblks + info.hblkhd;
-    };
     runRounds(100);
     const size_t before = bytesInUse();
     runRounds(100'000);
@@ -726,6 +731,29 @@ void tst_TimerQueue::memoryStaysFlatWhenHandlersThrow()
     }
     const size_t afterZero = bytesInUse();
     QVERIFY(afterZero < beforeZero + 64 * 1024);
+#else
+    QSKIP("the C library does not tell how much memory is in use");
+#endif
+}
+
+void tst_TimerQueue::memoryStaysFlatWhenIntervalsChange()
+{
+#if defined(__GLIBC__)
+    // All timers get another interval, and so another tolerance, in each round.
+    TimerQueue queue;
+    constexpr int Timers = 1000;
+    const auto runRound = [&](Duration interval) {
+        for (int id = 1; id <= Timers; ++id)
+            queue.add(id, interval, Accuracy::Coarse, this, Start);
+        QVERIFY(queue.wakeTime());
+    };
+    runRound(30ms);
+    runRound(40ms);
+    const size_t before = bytesInUse();
+    for (Duration interval = 50ms; interval < 10s; interval += interval / 10)
+        runRound(interval);
+    const size_t after = bytesInUse();
+    QVERIFY2(after < before + 64 * 1024, qPrintable(u"%1 bytes more"_s.arg(after - before)));
 #else
     QSKIP("the C library does not tell how much memory is in use");
 #endif

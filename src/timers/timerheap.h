@@ -49,8 +49,16 @@ public:
             siftDown(timers, hole, last);
     }
 
+    /// Frees memory, if it is a multiple of what is in use.
+    void trim()
+    {
+        if (m_items.size() < m_items.capacity() / 4 && m_items.capacity() > MostKept)
+            m_items.shrink_to_fit();
+    }
+
 private:
     static constexpr std::size_t Children = 4;
+    static constexpr std::size_t MostKept = 64;
 
     static std::size_t parent(std::size_t position) { return (position - 1) / Children; }
 

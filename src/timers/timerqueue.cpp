@@ -198,7 +198,9 @@ void TimerQueue::findFirst()
     if (m_isFirstKnown)
         return;
     m_firstBegin = m_firstEnd = TimePoint::max();
-    for (const Group &group : m_groups) {
+    for (Group &group : m_groups) {
+        // All timers may have moved on to another interval, and again and again.
+        group.timers.trim();
         if (group.timers.isEmpty())
             continue;
         const TimePoint due = group.timers.first().due;
