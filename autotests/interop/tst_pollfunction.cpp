@@ -14,6 +14,11 @@ private Q_SLOTS:
     void pollsQtsDescriptors();
     void thatServesEvents_data();
     void thatServesEvents();
+    void readInItsLoop();
+    void readByACallbackOfHighPriority();
+
+private:
+    void testReadMeanwhile(bool byPollFunction);
 };
 
 namespace {
@@ -156,6 +161,65 @@ void tst_PollFunction::thatServesEvents()
     settle();
     QVERIFY(ended);
     QCOMPARE(delivered, Rounds);
+}
+
+/// A poll finds a notifier ready. Before its loop is told, a nested loop reads that, and has so many turns that
+/// the descriptor is idle then.
+void tst_PollFunction::testReadMeanwhile(bool byPollFunction)
+{
+    std::vector<Channel> idle(8);
+    std::vector<std::unique_ptr<QSocketNotifier>> idleNotifiers;
+    for (const Channel &channel : idle)
+        idleNotifiers.push_back(std::make_unique<QSocketNotifier>(channel.reader, QSocketNotifier::Read));
+    Loop loop(loopKind());
+    const Channel channel;
+    const Channel high;
+    int received = 0;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        channel.drain();
+        if (++received == 2)
+            loop.quit();
+        else
+            callLater([&] { channel.write(); });
+    });
+    settle();
+
+    bool hasNested = false;
+    const auto nest = [&] {
+        hasNested = true;
+        // Sources of higher priority keep GLib from asking for Qt.
+        const GLibSource busy(g_idle_source_new(), G_PRIORITY_HIGH, [] { return true; });
+        for (int i = 0; i < 200 && received < 2; ++i)
+            turn();
+    };
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        const int ready = g_poll(fds, count, timeout);
+        if (byPollFunction && !hasNested)
+            nest();
+        return ready;
+    });
+    const GLibSource callback(high.reader, G_IO_IN, G_PRIORITY_HIGH, [&] {
+        high.drain();
+        nest();
+        return false;
+    });
+    channel.write();
+    if (!byPollFunction)
+        high.write();
+    QVERIFY(loop.run());
+    QVERIFY(hasNested);
+    QCOMPARE(received, 2);
+}
+
+void tst_PollFunction::readInItsLoop()
+{
+    testReadMeanwhile(true);
+}
+
+void tst_PollFunction::readByACallbackOfHighPriority()
+{
+    testReadMeanwhile(false);
 }
 
 DISPATCHER_TEST_MAIN(tst_PollFunction)

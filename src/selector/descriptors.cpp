@@ -168,6 +168,10 @@ void Descriptors::note(const GPollFD &polled)
         m_setIsReady = true;
         return;
     }
+    // A loop that has run since the poll may have moved the descriptor to the set, which reports it itself, or may have
+    // closed the set.
+    if (!m_polled.contains(polled.fd))
+        return;
     Watch &ready = watch(polled.fd);
     if (!ready.wanted || ready.ready == G_IO_NVAL || (ready.isPending && ready.wasRemoved))
         return;
