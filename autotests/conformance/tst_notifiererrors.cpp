@@ -4,7 +4,9 @@
 #include "systemcalls.h"
 
 #include <QtCore/QFile>
+#include <QtCore/QLibraryInfo>
 #include <QtCore/QRegularExpression>
+#include <QtCore/QVersionNumber>
 
 #include <glib.h>
 
@@ -139,13 +141,14 @@ void tst_NotifierErrors::hangUpAndError_data()
     QTest::addColumn<bool>("activated");
 
     // Each notifier watches the end that is left. Hang-up and error are readiness of every type, as
-    // in poll(2); in Qt's GLib dispatcher hang-up is for readers only.
+    // in poll(2); in Qt's GLib dispatcher hang-up was for readers only, up to Qt 6.8 at least, and is not in 6.11.
+    const bool isForAll = !isQtGLib() || QLibraryInfo::version() > QVersionNumber(6, 9);
     QTest::newRow("pipe, writer gone, Read")
         << Channel::Pipe << false << QSocketNotifier::Read << true;
     QTest::newRow("pipe, writer gone, Write")
-        << Channel::Pipe << false << QSocketNotifier::Write << !isQtGLib();
+        << Channel::Pipe << false << QSocketNotifier::Write << isForAll;
     QTest::newRow("pipe, writer gone, Exception")
-        << Channel::Pipe << false << QSocketNotifier::Exception << !isQtGLib();
+        << Channel::Pipe << false << QSocketNotifier::Exception << isForAll;
     QTest::newRow("pipe, reader gone, Read")
         << Channel::Pipe << true << QSocketNotifier::Read << true;
     QTest::newRow("pipe, reader gone, Write")
@@ -157,7 +160,7 @@ void tst_NotifierErrors::hangUpAndError_data()
     QTest::newRow("socket, peer gone, Write")
         << Channel::SocketPair << false << QSocketNotifier::Write << true;
     QTest::newRow("socket, peer gone, Exception")
-        << Channel::SocketPair << false << QSocketNotifier::Exception << !isQtGLib();
+        << Channel::SocketPair << false << QSocketNotifier::Exception << isForAll;
 }
 
 void tst_NotifierErrors::hangUpAndError()

@@ -5,6 +5,7 @@
 #include "program.h"
 
 #include <QtGui/QGuiApplication>
+#include <QtGui/QPointingDevice>
 #include <QtGui/QWindow>
 #include <QtGui/qpa/qwindowsysteminterface_p.h>
 
@@ -75,6 +76,9 @@ std::unique_ptr<QCoreApplication> Windows::makeApplication(int &argc, char **arg
 {
     auto app = std::make_unique<QGuiApplication>(argc, argv);
     QGuiApplication::setQuitOnLastWindowClosed(quitsWithLastWindow);
+    // The platform "offscreen" has none. Qt would make it where it is first needed, which is in the thread that queues input.
+    static_cast<void>(QInputDevice::primaryKeyboard());
+    static_cast<void>(QPointingDevice::primaryPointingDevice());
     return app;
 }
 

@@ -114,9 +114,10 @@ QtAsyncio.run(main(), keep_running=False)
     @unittest.skipUnless(is_installed("gi.events"), "this PyGObject has no event loop for asyncio")
     def test_asyncio_of_pygobject(self):
         self.check("Qt\nasyncio\n", INSTALL + """
-import asyncio, subprocess
+import asyncio, subprocess, warnings
 from BINDING.QtCore import QCoreApplication, QTimer
 from gi.events import GLibEventLoopPolicy
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.14 wants no policies any more, PyGObject has nothing else
 app = QCoreApplication([])
 async def main():
     called = asyncio.get_running_loop().create_future()

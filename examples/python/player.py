@@ -15,6 +15,11 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst
 
 try:
+    from gi.repository.GLibUnix import signal_add
+except ImportError:  # GLib before 2.80
+    signal_add = GLib.unix_signal_add
+
+try:
     from PySide6 import QtCore, QtWidgets
 except ImportError:
     from PyQt6 import QtCore, QtWidgets
@@ -85,7 +90,7 @@ def main():
     glibeventdispatcher.install()
     app = QtWidgets.QApplication(sys.argv)
     # Python's own handlers wait for Python code to run, which may take long in a Qt loop.
-    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, app.quit)
+    signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, app.quit)
     player = Player(make_pipeline(sys.argv[1] if len(sys.argv) > 1 else None))
     player.show()
     status = app.exec()
