@@ -15,8 +15,9 @@ gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst
 
 try:
+    gi.require_version("GLibUnix", "2.0")
     from gi.repository.GLibUnix import signal_add
-except ImportError:  # GLib before 2.80
+except (ImportError, ValueError):  # older PyGObject or GLib
     signal_add = GLib.unix_signal_add
 
 try:
