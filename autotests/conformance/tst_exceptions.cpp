@@ -8,6 +8,20 @@
 #    include <malloc.h>
 #endif
 
+namespace {
+
+/// When a timer that threw is stopped, Qt's own dispatchers write to the frame it was fired from. That is to be one which
+/// no other function uses then.
+[[gnu::noinline]] void turnFarDown()
+{
+    volatile char space[1 << 16];
+    space[0] = 0;
+    turn();
+    static_cast<void>(space[0]);
+}
+
+}
+
 /**
  * Qt does not want exceptions to leave a handler, but its UNIX dispatcher lets them through and
  * goes on afterwards, and programs rely on that. Qt's GLib dispatcher has GLib's C frames in
@@ -124,14 +138,18 @@ void tst_Exceptions::fromTimer()
 
 void tst_Exceptions::timerThatThrewGoesOn()
 {
-    if (DispatcherUnderTest::kind() != DispatcherUnderTest::Kind::Ours)
-        QSKIP("Qt's own dispatchers take it to be in its handler for ever, and write to a frame that is gone when it is stopped");
     TimerObject object;
     object.onTimer = [](int) { throw Thrown(); };
     object.startTimer(0);
-    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-    QVERIFY_THROWS_EXCEPTION(Thrown, turn());
-    QCOMPARE(object.fired.size(), 2);
+    QVERIFY_THROWS_EXCEPTION(Thrown, turnFarDown());
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::Ours) {
+        QVERIFY_THROWS_EXCEPTION(Thrown, turn());
+        QCOMPARE(object.fired.size(), 2);
+    } else {
+        // Qt's own dispatchers take it to be in its handler for ever.
+        turn();
+        QCOMPARE(object.fired.size(), 1);
+    }
 }
 
 void tst_Exceptions::fromEachHandlerWhileWaiting()

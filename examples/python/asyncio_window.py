@@ -42,7 +42,7 @@ class GLibSelector(selectors.EpollSelector):
         return super().select(0)
 
     def on_ready(self, *_):
-        # Once: in one of Qt's or GLib's nested loops nobody reads from the set, and it would stay ready.
+        # Once: in a nested Qt or GLib loop nobody reads from the set, and it would stay ready.
         self.watch = None
         return GLib.SOURCE_REMOVE
 

@@ -2,13 +2,13 @@
 
 // Installs a GLibEventDispatcher in a program that does not do so itself.
 //
-// The module steps in front of the constructors of Qt's application classes. That is the last moment
+// The module interposes the constructors of Qt's application classes. That is the last moment
 // at which a dispatcher can be set, so a program that wants one of its own has set it by then; and it
 // comes in programs that load Qt late in their lives, too. In any other process nothing ever calls
 // in here. Therefore the module links nothing but the C library: Qt and GLib come with the library,
 // which is loaded when a constructor is called.
 //
-// If the module was itself loaded after Qt, or linked behind it, it is not in front of anything. Then
+// If the module was itself loaded after Qt, or linked behind it, it interposes nothing. Then
 // it installs the dispatcher as soon as it is loaded.
 
 #include <cerrno>

@@ -16,7 +16,7 @@
 
 namespace {
 
-/// One of Qt's locks is between this and the receiver's constructor, which ThreadSanitizer does not see.
+/// A lock in Qt orders this and the receiver's constructor. ThreadSanitizer does not see it.
 __attribute__((no_sanitize("thread"))) const void *vtableOf(const QObject *receiver)
 {
     return *reinterpret_cast<const void *const *>(receiver);

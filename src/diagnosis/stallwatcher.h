@@ -21,7 +21,7 @@
  * Looks at the activities of all threads, from a thread of its own, and reports what keeps one for longer than a limit.
  *
  * It looks four times in the time of the limit. What has not changed in that time is a stall: the thread is sent a
- * signal, whose handler takes a StallSample. One step of GLib's may dispatch many sources, and only the thread knows
+ * signal, whose handler takes a StallSample. GLib may dispatch many sources in one iteration, and only the thread knows
  * which one it is at. So there a sample is taken at each look, unless the thread has not run since the last one: a
  * signal ends the sleep of whatever does not expect it.
  */

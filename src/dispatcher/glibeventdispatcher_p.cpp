@@ -144,14 +144,11 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     // What a wake-up is for is looked at from here on.
     enter(Activity::Step::Events);
     const bool wasWoken = selector.load()->takeWakeUp();
-    const bool hadWindowEvents = sendPostedEvents(turnFlags, driver);
-    turn.hadWork = hadWindowEvents;
+    turn.hadWork = sendPostedEvents(turnFlags, driver);
 
     if (driver == Driver::Qt) {
-        const std::optional<Turn> waited = wait(turnFlags, wasWoken);
-        if (!waited)
+        if (!wait(turnFlags, wasWoken, &turn))
             return turn;
-        turn = *waited;
     } else if (includesNotifiers(turnFlags)) {
         selector.load()->descriptors().finishLook(false);
     }
@@ -161,7 +158,7 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
         enter(Activity::Step::Events);
         turn.hadWork |= windowSystem.processEvents(turnFlags);
     }
-    turn.hadWork |= wasWoken || hadWindowEvents;
+    turn.hadWork |= wasWoken;
 
     enter(Activity::Step::Notifiers);
     const bool activated = includesNotifiers(turnFlags) && notifiers->activate(activity.get()) > 0;
@@ -195,8 +192,8 @@ bool GLibEventDispatcherPrivate::sendPostedEvents(Flags turnFlags, Driver driver
     return hadWindowEvents;
 }
 
-/// Returns nothing if it was interrupted before.
-std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken)
+/// Returns false if it was interrupted before.
+bool GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, Turn *turn)
 {
     GLibSelectorPrivate *const waiting = selector;
     const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
@@ -210,17 +207,16 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
         aboutToBlock();
     }
     if (interrupted)
-        return std::nullopt;
+        return false;
 
     // As in Qt, a wake-up makes processEvents() return, even if its events have just been sent.
     GLibSelectorPrivate::Look look;
     look.mayBlock = mayWait && !wasWoken;
     if (isRunningLoop)
         look.interval = LookInterval;
-    const std::uint64_t wakeUps = waiting->counters().wokenByWakeUp;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
-    if (waiting->counters().wokenByWakeUp != wakeUps)
-        shortLook.noteWakeUp(waiting->now() - waiting->wakeUp().signalTime());
+    if (result.wakeUpTime)
+        shortLook.noteWakeUp(*result.wakeUpTime);
     reportOwnership();
     if (result.error)
         reportFailure(*result.error);
@@ -229,11 +225,10 @@ std::optional<GLibEventDispatcherPrivate::Turn> GLibEventDispatcherPrivate::wait
     // dispatcher. A running loop is interrupted by who ends it, and needs no turn without a wait.
     if (result.wasWoken && mayWait && !isRunningLoop)
         waiting->wakeUp().request();
-    Turn turn;
-    turn.waited = look.mayBlock;
-    turn.hadWork = result.glibWorked || result.wasWoken;
-    turn.hadNoReason = look.mayBlock && result.isEmpty;
-    return turn;
+    turn->waited = look.mayBlock;
+    turn->hadWork |= result.glibWorked || result.wasWoken;
+    turn->hadNoReason = look.mayBlock && result.isEmpty;
+    return true;
 }
 
 void GLibEventDispatcherPrivate::setAwake()

@@ -94,7 +94,7 @@ private:
     void setAwake();
     Turn turn(Flags flags, Driver driver);
     bool sendPostedEvents(Flags flags, Driver driver);
-    std::optional<Turn> wait(Flags flags, bool wasWoken);
+    bool wait(Flags flags, bool wasWoken, Turn *turn);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
     void reportFailure(const std::error_code &error);

@@ -40,7 +40,7 @@ public:
         return hasFound;
     }
 
-    /// The parts of a look: how long it lasts, zero meaning that there is none,
+    /// The first part of look(): returns how long it lasts; zero means that there is none.
     Duration next()
     {
         if (m_pause == 0)
@@ -48,7 +48,7 @@ public:
         --m_pause;
         return Duration::zero();
     }
-    /// and what has come of it.
+    /// The last part of look().
     void note(bool hasFound)
     {
         m_nextPause = hasFound ? 1 : std::min(2 * m_nextPause, LongestPause);

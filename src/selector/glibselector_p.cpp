@@ -150,7 +150,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
-            result.error = poll(owner.isOwned(), pollsDescriptors, limit);
+            poll(owner.isOwned(), pollsDescriptors, limit, &result);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
@@ -225,7 +225,7 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
 }
 
 /// Polls what is in m_pollFds, and the loop's descriptors.
-std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout)
+void GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout, Result *result)
 {
     const std::size_t glibCount = m_pollFds.size();
     if (descriptors) {
@@ -257,7 +257,10 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
         std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
     if (timeout > Duration::zero()) {
         m_now = Clock::now();
-        m_counters.wake(m_now, count, m_pollFds.back().revents != 0, isAnyReady(m_pollFds, glibCount));
+        const bool isWakeUp = m_pollFds.back().revents != 0;
+        m_counters.wake(m_now, count, isWakeUp, isAnyReady(m_pollFds, glibCount));
+        if (isWakeUp)
+            result->wakeUpTime = m_now - m_wakeUp.signalTime();
         enter(m_activity, Activity::Step::Preparing);
     }
 
@@ -265,7 +268,7 @@ std::error_code GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Durati
         m_wakeUp.drain();
     if (descriptors)
         m_descriptors.note(m_pollFds.data() + glibCount, m_pollFds.size() - 1 - glibCount);
-    return {failure == EINTR ? 0 : failure, std::generic_category()};
+    result->error = std::error_code(failure == EINTR ? 0 : failure, std::generic_category());
 }
 
 void GLibSelectorPrivate::attach(EventLoop *loop, int priority)

@@ -50,6 +50,8 @@ public:
         bool wasWoken = false; ///< A wake-up has been requested until the end of the poll. It is taken.
         bool glibWorked = false; ///< GLib's sources were dispatched, or may have been.
         bool isEmpty = false; ///< Neither of these, and there is nothing for the loop to do.
+        /// How long after it was requested a wake-up has ended the sleep, if one has.
+        std::optional<Duration> wakeUpTime;
         /// Why the descriptors could not be polled; nothing if they were not asked to be.
         std::optional<std::error_code> error;
     };
@@ -112,7 +114,7 @@ private:
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutGLib(EventLoop &loop, const Look &look);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
-    std::error_code poll(bool isOwned, bool descriptors, Duration timeout);
+    void poll(bool isOwned, bool descriptors, Duration timeout, Result *result);
     bool hasWork(const EventLoop::Demand &demand, TimePoint now) const
     {
         return hasWork(demand) || demand.deadline <= now;
