@@ -69,10 +69,8 @@ bool GLibEventDispatcherPrivate::isMainThread() const
 #endif
 }
 
-void GLibEventDispatcherPrivate::start()
+void GLibEventDispatcherPrivate::makeSelector()
 {
-    if (selector)
-        return;
     const bool isMain = isMainThread();
     if (!context)
         context = isMain ? g_main_context_ref(g_main_context_default()) : g_main_context_new();

@@ -30,7 +30,11 @@ public:
     ~GLibEventDispatcherPrivate();
 
     /// Does nothing if that was done before.
-    void start();
+    void start()
+    {
+        if (!selector)
+            makeSelector();
+    }
     bool processEvents(Flags flags);
     void setPriority(int priority);
     /// Has what the thread does written down from the next step on, if stalls are to be reported or a trace is written.
@@ -90,6 +94,7 @@ private:
         if (activity)
             activity->enter(step);
     }
+    void makeSelector();
     bool isForeign(const char *function, const QObject *object) const;
     void setAwake();
     Turn turn(Flags flags, Driver driver);

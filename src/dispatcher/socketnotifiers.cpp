@@ -46,7 +46,7 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
     }
     place = notifier;
 
-    if (m_selector->watch(fd, notifiers.events())) {
+    if (!m_selector->watch(fd, notifiers.events())) {
         m_invalid.push_back(notifier);
         m_selector->wakeUp().request();
         return;
@@ -92,7 +92,7 @@ int SocketNotifiers::activate(Activity *activity)
     while (!m_invalid.empty()) {
         QSocketNotifier *const invalid = m_invalid.back();
         m_invalid.pop_back();
-        if (!checkOpen(int(invalid->socket()))) {
+        if (isOpen(int(invalid->socket()))) {
             add(invalid); // the descriptor was opened since
             continue;
         }

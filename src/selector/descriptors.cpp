@@ -26,13 +26,13 @@ Descriptors::Backend Descriptors::backend()
     return name == "poll" ? Backend::Poll : name == "epoll" ? Backend::Epoll : Backend::Automatic;
 }
 
-std::error_code Descriptors::watch(int fd, Events events)
+bool Descriptors::watch(int fd, Events events)
 {
     const auto number = std::size_t(fd);
     if (number >= m_watches.size()) {
         // The table grows up to the highest number. Only the numbers of open files have a limit.
-        if (const std::error_code closed = checkOpen(fd))
-            return closed;
+        if (!isOpen(fd))
+            return false;
         if (number >= m_watches.capacity())
             m_watches.reserve(number + number / 4 + 16);
         m_watches.resize(number + 1);
@@ -54,7 +54,7 @@ std::error_code Descriptors::watch(int fd, Events events)
         m_pending.push_back(fd);
         watch.isPending = true;
     }
-    return {};
+    return true;
 }
 
 void Descriptors::clear()

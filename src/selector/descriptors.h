@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <system_error>
 #include <vector>
 
 /**
@@ -59,9 +58,9 @@ public:
     Descriptors();
 
     /// Asks for @p events of @p fd, from the next flush() on; 0 ends that. A result that is no longer asked for is
-    /// dropped; that of a regular file, which may report a change once, is kept until it is asked for again. Fails only
-    /// for numbers that were never in use and are not open.
-    std::error_code watch(int fd, Events events);
+    /// dropped; that of a regular file, which may report a change once, is kept until it is asked for again. Returns
+    /// whether that works: not for a number that was never in use and is not open.
+    bool watch(int fd, Events events);
     Events watched(int fd) const
     {
         return std::size_t(fd) < m_watches.size() ? m_watches[std::size_t(fd)].wanted : 0;

@@ -125,7 +125,7 @@ void Descriptors::moveToSet(int fd, Watch &watch)
 /// Whether @p error, for @p fd, is about the set: the program has closed its descriptor by mistake.
 bool Descriptors::isSetLost(int fd, int error)
 {
-    if (error != EBADF || checkOpen(fd))
+    if (error != EBADF || !isOpen(fd))
         return false;
     forgetSet();
     return true;

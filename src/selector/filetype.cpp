@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <string_view>
 
@@ -57,9 +56,7 @@ FileType fileType(int fd)
     return isLevelTriggered ? FileType::LevelTriggered : FileType::Other;
 }
 
-std::error_code checkOpen(int fd)
+bool isOpen(int fd)
 {
-    if (fcntl(fd, F_GETFD) < 0)
-        return {errno, std::generic_category()};
-    return {};
+    return fcntl(fd, F_GETFD) >= 0;
 }

@@ -3,8 +3,6 @@
 #ifndef FILETYPE_H
 #define FILETYPE_H
 
-#include <system_error>
-
 /// What the file behind a descriptor does when it is polled.
 enum class FileType : unsigned char {
     Unknown, ///< Not asked yet.
@@ -16,7 +14,6 @@ enum class FileType : unsigned char {
 /// Asks the system; Unknown if @p fd is not open.
 FileType fileType(int fd);
 
-/// Returns an error if @p fd is not open.
-std::error_code checkOpen(int fd);
+bool isOpen(int fd);
 
 #endif

@@ -67,7 +67,9 @@ std::error_code GLibSelector::modify(int fd, Events events, void *data)
 std::error_code GLibSelector::remove(int fd)
 {
     const std::error_code failure = d->checkAdded(fd);
-    return failure ? failure : d->watch(fd, 0);
+    if (!failure)
+        d->watch(fd, 0);
+    return failure;
 }
 
 std::optional<GLibSelector::Descriptor> GLibSelector::find(int fd) const
@@ -145,10 +147,8 @@ std::error_code GLibSelectorPrivate::tryWatch(int fd, GLibSelector::Events event
 {
     if (!events || (events & ~AllEvents))
         return error(std::errc::invalid_argument);
-    if (const std::error_code closed = checkOpen(fd))
-        return closed;
-    if (const std::error_code failure = watch(fd, events))
-        return failure;
+    if (!isOpen(fd) || !watch(fd, events))
+        return error(std::errc::bad_file_descriptor);
     if (std::size_t(fd) >= m_data.size())
         m_data.resize(std::size_t(fd) + 1);
     m_data[std::size_t(fd)] = data;

@@ -86,12 +86,12 @@ std::error_code GLibSelectorPrivate::checkUse() const
     return {};
 }
 
-std::error_code GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)
+bool GLibSelectorPrivate::watch(int fd, GLibSelector::Events events)
 {
-    const std::error_code failure = m_descriptors.watch(fd, events);
-    if (!failure)
-        noteChange();
-    return failure;
+    if (!m_descriptors.watch(fd, events))
+        return false;
+    noteChange();
+    return true;
 }
 
 bool GLibSelectorPrivate::takeWakeUp()

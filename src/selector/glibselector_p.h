@@ -84,7 +84,7 @@ public:
     GMainContext *context() const { return m_context; }
 
     /// As Descriptors::watch().
-    std::error_code watch(int fd, GLibSelector::Events events);
+    bool watch(int fd, GLibSelector::Events events);
     /// To be called when something has changed that a poll, if it is being prepared, was not told of.
     void noteChange();
 
