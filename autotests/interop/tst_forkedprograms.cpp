@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ class tst_ForkedPrograms : public QObject
     Q_OBJECT
 
 private Q_SLOTS:
+    void parentOfUnnoticedChildIsWokenUpAgain(); // before forks that are noticed
     void childIsWokenUp();
     void parentIsWokenUp();
 };
@@ -53,6 +55,41 @@ void iterate()
         g_main_context_iteration(nullptr, false);
 }
 
+}
+
+/// If the library was loaded after the fork, it does not know that there is a child that takes wake-ups. Qt's GLib
+/// dispatcher loses some then, too, until the next one.
+void tst_ForkedPrograms::parentOfUnnoticedChildIsWokenUpAgain()
+{
+    // This is what fork() does, but no handlers of pthread_atfork() are called.
+    const auto child = pid_t(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+    QVERIFY(child >= 0);
+    if (child == 0) {
+        ::alarm(2 * PatienceInSeconds);
+        for (;;)
+            g_main_context_iteration(nullptr, true);
+    }
+    constexpr int Enough = 500;
+    Loop loop(Loop::MainLoop);
+    QObject receiver;
+    std::atomic<int> received{0};
+    std::atomic<bool> isOver{false};
+    std::thread poster([&] {
+        while (!isOver) {
+            std::this_thread::sleep_for(200us);
+            post(&receiver, [&] {
+                if (++received == Enough)
+                    loop.quit();
+            });
+        }
+    });
+    const bool ended = loop.run();
+    isOver = true;
+    poster.join();
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    QVERIFY(ended);
+    QVERIFY(received >= Enough);
 }
 
 void tst_ForkedPrograms::childIsWokenUp()

@@ -162,6 +162,12 @@ void Descriptors::note(const GPollFD *polled, std::size_t count)
     }
 }
 
+void Descriptors::noteLate(const GPollFD &polled)
+{
+    if (m_polled.contains(polled.fd) && fileType(polled.fd, watch(polled.fd)) != FileType::LevelTriggered)
+        note(polled);
+}
+
 void Descriptors::note(const GPollFD &polled)
 {
     if (polled.fd == m_set.fd()) {

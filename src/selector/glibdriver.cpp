@@ -66,7 +66,7 @@ int GLibDriver::rank(bool hasWork, bool hasIdleWork)
 bool GLibDriver::prepare(int *timeout)
 {
     // If the last poll found a source of higher priority ready, GLib has not asked for what it found for the loop.
-    takePolled();
+    takeLatePolled();
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Preparing)) {
         m_work.setPollFds({});
         return false;
@@ -77,7 +77,7 @@ bool GLibDriver::prepare(int *timeout)
 
     // GLib polls a descriptor of its own for wake-ups. A forked process has the same one, and takes what is for this.
     const auto polling = hasForked() ? WakeUp::Polling::Descriptor : WakeUp::Polling::Context;
-    m_selector->wakeUp().setPolling(polling);
+    beginPolling(polling);
     Time time;
     EventLoop::Demand demand = m_loop->demand();
     if (!demand.hasIdleWork && !hasWork(demand, time)) {
@@ -113,7 +113,6 @@ bool GLibDriver::check()
         return m_work.ranks;
     endPolling();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
-    takePolled();
     Time time;
     return hasWork(m_loop->demand(), time);
 }
@@ -128,9 +127,9 @@ void GLibDriver::dispatch()
 {
     if (!m_drives)
         return;
-    endPolling();
+    if (m_isPolling)
+        endPolling(); // GLib does not check a source that was ready before the poll
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources, 1);
-    takePolled();
     m_selector->descriptors().requireCheck();
     m_loop->turn();
 }
@@ -141,11 +140,28 @@ bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
         || (demand.deadline != EventLoop::Never && demand.deadline <= time.now());
 }
 
-/// A poll function that the selector has called may run a GLib loop, and polls after that.
+void GLibDriver::beginPolling(WakeUp::Polling polling)
+{
+    WakeUp &wakeUp = m_selector->wakeUp();
+    // A poll function of the program's may run this loop, and polls after that.
+    const bool mayBeInPoll = wakeUp.polling() != WakeUp::Polling::Nothing
+        && g_main_context_get_poll_func(m_selector->context()) != g_poll;
+    m_outerPolling = mayBeInPoll ? wakeUp.polling() : WakeUp::Polling::Nothing;
+    wakeUp.setPolling(polling);
+    m_isPolling = true;
+}
+
 void GLibDriver::endPolling()
 {
-    const bool selectorPolls = m_selector->iterations().isRunBy(ContextIteration::Phase::Polling);
-    m_selector->wakeUp().setPolling(selectorPolls ? WakeUp::Polling::Descriptor : WakeUp::Polling::Nothing);
+    m_isPolling = false;
+    m_selector->wakeUp().setPolling(std::exchange(m_outerPolling, WakeUp::Polling::Nothing));
+    takePolled(Results::New);
+}
+
+void GLibDriver::takeLatePolled()
+{
+    m_isPolling = false;
+    takePolled(Results::Late);
 }
 
 /// Has GLib poll @p wakeUpFd, unless it is negative, and the descriptors if @p withOthers. Mostly it does already.
@@ -165,7 +181,7 @@ void GLibDriver::setPollFds(int wakeUpFd, bool withOthers)
     m_polledOthers = others;
 }
 
-void GLibDriver::takePolled()
+void GLibDriver::takePolled(Results results)
 {
     std::deque<GPollFD> &polled = m_work.pollFds();
     for (GPollFD &fd : polled) {
@@ -173,8 +189,10 @@ void GLibDriver::takePolled()
             continue;
         if (&fd == &polled.front() && m_polledWakeUpFd >= 0)
             m_selector->wakeUp().drain();
-        else
+        else if (results == Results::New)
             m_selector->descriptors().note(fd);
+        else
+            m_selector->descriptors().noteLate(fd);
         fd.revents = 0;
     }
 }

@@ -5,6 +5,7 @@
 
 #include "contextsource.h"
 #include "eventloop.h"
+#include "wakeup.h"
 
 #include <optional>
 #include <utility>
@@ -33,6 +34,13 @@ public:
     int rank(bool hasWork, bool hasIdleWork);
     void unrank() { m_work.ranks = m_idleWork.ranks = false; }
 
+    /// To be called when the selector looks itself. GLib may have polled before, and may not ask its sources for what it
+    /// found before it has dispatched others.
+    void beginLook()
+    {
+        if (m_isPolling)
+            takeLatePolled();
+    }
     /// To be called when an iteration of the selector starts to dispatch; returns what to give to restore() at its end.
     bool suspend() { return std::exchange(m_drives, false); }
     void restore(bool drove) { m_drives = drove; }
@@ -79,15 +87,19 @@ private:
     };
 
     class Time;
+    /// What a poll has found: other code has run since, or has not.
+    enum class Results { New, Late };
 
     bool prepare(int *timeout);
     bool check();
     bool prepareIdle();
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
+    void beginPolling(WakeUp::Polling polling);
     void endPolling();
     void setPollFds(int wakeUpFd, bool withOthers);
-    void takePolled();
+    void takePolled(Results results);
+    void takeLatePolled();
 
     GLibSelectorPrivate *const m_selector;
     EventLoop *const m_loop;
@@ -96,6 +108,8 @@ private:
     IdleSource m_idleWork;
     // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
+    bool m_isPolling = false; // GLib polls, or has, and no other code has run since that uses descriptors()
+    WakeUp::Polling m_outerPolling = WakeUp::Polling::Nothing; // then
     // What GLib polls, unless an iteration of the selector or another thread has dropped all of it.
     bool m_pollsNothing = true;
     int m_polledWakeUpFd = -1;

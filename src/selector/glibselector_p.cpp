@@ -112,6 +112,8 @@ void GLibSelectorPrivate::noteChange()
 GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
 {
     m_now = Clock::now();
+    if (m_glibDriver)
+        m_glibDriver->beginLook();
     Result result;
     if (isSettledWithoutGLib(loop, look)) {
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();

@@ -34,10 +34,11 @@ public:
     void request()
     {
         // Both sides write their own flag and then read the other's, so one of them sees it.
-        if (m_requested.exchange(true, std::memory_order_seq_cst))
-            return;
+        const bool wasRequested = m_requested.exchange(true, std::memory_order_seq_cst);
         const Polling polling = m_polling.load(std::memory_order_seq_cst);
-        if (polling != Polling::Nothing)
+        // If the process has forked before the library was loaded, a child may have taken what has woken the context up.
+        // So that is done for each request, as by Qt's GLib dispatcher.
+        if (polling == Polling::Context || (polling == Polling::Descriptor && !wasRequested))
             signal(polling);
     }
 
