@@ -148,6 +148,20 @@ void tst_Launcher::findsProgramsAsAShellDoes()
     const Result missing = launch({QStringLiteral("no-such-program")});
     QCOMPARE(missing.status, 127);
     QCOMPARE(missing.err, QByteArray("qt-on-glib: no-such-program: not found\n"));
+
+    // The commands that look at it are not to take it for an option.
+    const QTemporaryDir folder;
+    QVERIFY(QDir(folder.path()).mkdir(QStringLiteral("-folder")));
+    const QString file = QStringLiteral("-folder/program");
+    QVERIFY(QFile::link(Program, folder.filePath(file)));
+    const QString before = QDir::currentPath();
+    QVERIFY(QDir::setCurrent(folder.path()));
+    const Result started = launch({QStringLiteral("--"), file});
+    const Result checked = launch({QStringLiteral("--check"), QStringLiteral("--"), file});
+    QVERIFY(QDir::setCurrent(before));
+    QCOMPARE(started.err, QByteArray());
+    QCOMPARE(started.status, 0);
+    QCOMPARE(checked.status, int(Yes));
 }
 
 void tst_Launcher::reportsStalls()
