@@ -215,6 +215,7 @@ void Player::onAwake()
     m_isInterrupted = false;
     m_isAwake = true;
     m_blockIsAnnounced = false;
+    m_timeInAboutToBlock = {};
 }
 
 void Player::onAboutToBlock()
@@ -228,7 +229,10 @@ void Player::onAboutToBlock()
         return;
     if (m_nextStep < m_steps.size() && m_steps[m_nextStep].early && isQuiet()
         && m_nextStepTime < nextTimer().value_or(TimePoint::max())) {
-        VirtualTime::advance(std::max(m_nextStepTime - VirtualTime::now(), TimePoint::zero()));
+        const auto time = std::max(m_nextStepTime - VirtualTime::now(), TimePoint::zero());
+        VirtualTime::advance(time);
+        if (!m_frames.empty() && m_frames.back()->kind == Kind::NestGLib)
+            m_timeInAboutToBlock = time;
         step();
     }
 }

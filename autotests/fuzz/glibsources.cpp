@@ -87,8 +87,19 @@ void Player::removeSourcesOf(const Channel &channel)
     }
 }
 
+/**
+ * When GLib calls @p source at the latest, after the sleep that is announced or begun.
+ *
+ * GLib reads the clock once before a poll, at the first source that has a time. A GLib loop asks this dispatcher only then, which
+ * emits aboutToBlock(): all timeouts are longer by what its handlers take.
+ */
+TimePoint Player::latestDue(const Source &source) const
+{
+    return source.due + m_timeInAboutToBlock;
+}
+
 /// GLib's part of the rules for a sleep.
-void Player::checkSources() const
+void Player::checkSources(TimePoint end) const
 {
     for (const auto &source : m_sources) {
         if (source->isRemoved || source->runs > 0)
@@ -96,9 +107,10 @@ void Player::checkSources() const
         const char *reason = nullptr;
         if (source->kind == Kind::AddIdle)
             reason = "idle";
-        else if (source->kind == Kind::AddTimeout
-                 && source->due < VirtualTime::now() - VirtualTime::Tolerance)
+        else if (source->kind == Kind::AddTimeout && latestDue(*source) < VirtualTime::now() - VirtualTime::Tolerance)
             reason = "due";
+        else if (source->kind == Kind::AddTimeout && end - VirtualTime::LongestDelay > latestDue(*source))
+            reason = "late at its end";
         else if (source->channel && VirtualTime::isReady(source->channel->fd(), G_IO_IN))
             reason = "ready";
         if (reason)
@@ -121,7 +133,7 @@ std::optional<TimePoint> Player::nextSource() const
     std::optional<TimePoint> next;
     for (const auto &source : m_sources) {
         if (!source->isRemoved && source->runs == 0 && source->kind == Kind::AddTimeout)
-            next = std::min(source->due, next.value_or(TimePoint::max()));
+            next = std::min(latestDue(*source), next.value_or(TimePoint::max()));
     }
     return next;
 }

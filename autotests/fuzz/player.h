@@ -132,7 +132,8 @@ private:
     void runGLibLoop(Frame &frame);
     bool onSource(Source &source);
     void removeSourcesOf(const Channel &channel);
-    void checkSources() const;
+    void checkSources(VirtualTime::TimePoint end) const;
+    VirtualTime::TimePoint latestDue(const Source &source) const;
     bool hasReadySource() const;
     std::optional<VirtualTime::TimePoint> nextSource() const;
 
@@ -166,7 +167,7 @@ private:
     // VirtualTime::Surroundings, in surroundings.cpp.
     void polling() override;
     void sleptUntilReady() override;
-    void sleeping() override;
+    void sleeping(VirtualTime::TimePoint end) override;
     std::optional<VirtualTime::TimePoint> nextStep() const override;
     void step() override;
     std::optional<VirtualTime::TimePoint> nextTimer() const override;
@@ -222,6 +223,7 @@ private:
     bool m_quitIsPosted = false; // by Qt, since the last window was closed
     bool m_isAwake = true; // since the last aboutToBlock()
     bool m_blockIsAnnounced = false; // and nothing has happened since
+    std::chrono::nanoseconds m_timeInAboutToBlock{}; // if a GLib loop has had it emitted
 };
 
 #endif

@@ -26,7 +26,7 @@ void Player::sleptUntilReady()
 }
 
 /// The rules for a sleep.
-void Player::sleeping()
+void Player::sleeping(TimePoint end)
 {
     if (const auto event = unsentEvent())
         Log::wrong("sleeps, and event %d is not sent", *event);
@@ -49,9 +49,12 @@ void Player::sleeping()
                 Log::wrong("sleeps, and timer %d is due", number);
             if (timer.id && timer.interval == 0ns)
                 Log::wrong("sleeps beside zero timer %d", number);
+            const auto delay = timer.type == Qt::PreciseTimer ? VirtualTime::LongestDelay : VirtualTime::Tolerance;
+            if (timer.id && end - delay > timer.due)
+                Log::wrong("sleeps until timer %d is late", number);
         }
     }
-    checkSources();
+    checkSources(end);
     checkWindows();
     if (!m_blockIsAnnounced)
         Log::wrong("sleeps without aboutToBlock()");

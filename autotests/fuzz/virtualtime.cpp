@@ -72,7 +72,7 @@ int wait(std::optional<std::chrono::nanoseconds> timeout, Poll poll)
             }
             return count;
         }
-        surroundings->sleeping();
+        surroundings->sleeping(end);
 
         const TimePoint start = VirtualTime::now();
         const TimePoint step = surroundings->nextStep().value_or(Never);

@@ -26,8 +26,8 @@ public:
     virtual void polling() = 0;
     /// ... and what it waited for has come, or was there.
     virtual void sleptUntilReady() = 0;
-    /// The main thread is going to sleep.
-    virtual void sleeping() = 0;
+    /// The main thread is going to sleep until @p end, or sleeps on until then after another thread has done something.
+    virtual void sleeping(TimePoint end) = 0;
     /// When nextStep() is to be called.
     virtual std::optional<TimePoint> nextStep() const = 0;
     virtual void step() = 0;
@@ -61,6 +61,10 @@ constexpr std::chrono::microseconds TurnCost(110);
 
 /// How far from its time a timer may fire, and what the clock may have moved in between.
 constexpr std::chrono::seconds Tolerance(1);
+
+/// How much later than a precise timer is due a sleep may end. Qt and GLib round timeouts up to whole milliseconds, and
+/// compute them a few turns' costs before they sleep.
+constexpr std::chrono::microseconds LongestDelay(1700);
 
 }
 
