@@ -256,7 +256,7 @@ void tst_FileNotifiers::changeIsKeptWhileTheNotifierIsOff()
     if (inGLibLoop) {
         g_autoptr(GMainLoop) loop = g_main_loop_new(nullptr, false);
         connect(&notifier, &QSocketNotifier::activated, this, [&] { g_main_loop_quit(loop); });
-        QTimer::singleShot(5s, this, [&] { g_main_loop_quit(loop); });
+        QTimer::singleShot(5s, &notifier, [&] { g_main_loop_quit(loop); });
         g_main_loop_run(loop);
     }
     QVERIFY(runUntil([&] { return activations > 0; }));

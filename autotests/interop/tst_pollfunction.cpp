@@ -2,6 +2,8 @@
 
 #include "interop.h"
 
+#include <array>
+
 /// Programs that poll for GLib by a function of their own, as debuggers and other event loops do.
 class tst_PollFunction : public QObject
 {
@@ -14,6 +16,7 @@ private Q_SLOTS:
     void pollsQtsDescriptors();
     void thatServesEvents_data();
     void thatServesEvents();
+    void loopBetweenTheStepsOfAnIteration();
     void readInItsLoop();
     void readByACallbackOfHighPriority();
     void readBeforeNotifiersAreExcluded();
@@ -120,24 +123,28 @@ void tst_PollFunction::pollsQtsDescriptors()
 void tst_PollFunction::thatServesEvents_data()
 {
     QTest::addColumn<bool>("byGLib");
-    QTest::newRow("processEvents") << false;
-    QTest::newRow("g_main_context_iteration") << true;
+    QTest::addColumn<int>("depth");
+    QTest::newRow("processEvents") << false << 1;
+    QTest::newRow("g_main_context_iteration") << true << 1;
+    QTest::newRow("g_main_context_iteration, three deep") << true << 3;
 }
 
 /// It serves whatever there is before it polls. Who wakes the poll up is not to be lost.
 void tst_PollFunction::thatServesEvents()
 {
     QFETCH(bool, byGLib);
+    QFETCH(int, depth);
     Semaphore slept;
-    bool isServing = false;
+    int serving = 0;
     const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
-        if (timeout && !std::exchange(isServing, true)) {
+        if ((timeout || serving > 0) && serving < depth) {
+            ++serving;
             if (byGLib)
                 g_main_context_iteration(nullptr, false);
             else
                 QCoreApplication::processEvents();
-            isServing = false;
-            slept.release();
+            if (--serving == 0)
+                slept.release();
         }
         return g_poll(fds, count, timeout);
     });
@@ -160,6 +167,49 @@ void tst_PollFunction::thatServesEvents()
     settle();
     QVERIFY(ended);
     QCOMPARE(delivered, Rounds);
+}
+
+/// A program may take the steps of an iteration itself.
+void tst_PollFunction::loopBetweenTheStepsOfAnIteration()
+{
+    Semaphore isIdle;
+    int delivered = 0;
+    constexpr int Rounds = 20;
+    std::thread poster([&] {
+        for (int round = 0; round < Rounds && isIdle.acquire(); ++round) {
+            std::this_thread::sleep_for(5ms); // time to fall asleep
+            post(this, [&] { ++delivered; });
+        }
+    });
+    GMainContext *const context = g_main_context_default();
+    QVERIFY(g_main_context_acquire(context));
+    bool isOver = false;
+    const GLibSource patience(g_timeout_source_new_seconds(PatienceInSeconds), G_PRIORITY_DEFAULT, [&] {
+        isOver = true;
+        return false;
+    });
+    for (int asked = 0; delivered < Rounds && !isOver;) {
+        int priority = 0;
+        g_main_context_prepare(context, &priority);
+        std::array<GPollFD, 64> fds;
+        int timeout = -1;
+        const int count = g_main_context_query(context, priority, &timeout, fds.data(), int(fds.size()));
+        QVERIFY(count <= int(fds.size()));
+        g_main_context_iteration(context, false);
+        if (asked == delivered && asked < Rounds) {
+            ++asked;
+            isIdle.release();
+        }
+        g_poll(fds.data(), guint(count), timeout);
+        if (g_main_context_check(context, priority, fds.data(), count))
+            g_main_context_dispatch(context);
+    }
+    g_main_context_release(context);
+    isIdle.release(Rounds);
+    poster.join();
+    settle();
+    QCOMPARE(delivered, Rounds);
+    QVERIFY(!isOver);
 }
 
 /// A poll finds a notifier ready. Before its loop is told, a nested loop reads that, and has so many turns that

@@ -13,6 +13,8 @@ class tst_Sleeps : public QObject
 private Q_SLOTS:
     void announced_data();
     void announced();
+    void notInVain_data();
+    void notInVain();
 };
 
 namespace {
@@ -111,6 +113,47 @@ void tst_Sleeps::announced()
         const qsizetype next = steps.indexOf(AboutToBlock, sleep);
         QVERIFY2(next < 0 || (awake >= 0 && awake < next), steps.mid(sleep - 1, 20));
     }
+}
+
+void tst_Sleeps::notInVain_data()
+{
+    announced_data();
+}
+
+/// A timer that is started when the loop is about to sleep is known to that sleep. A GLib loop that was ended by
+/// a source of higher priority, so that the dispatcher was not told of the end of its poll, changes nothing.
+void tst_Sleeps::notInVain()
+{
+    QFETCH(Loop::Kind, kind);
+    {
+        const Channel channel;
+        Loop ended(Loop::MainLoop);
+        const GLibSource source(channel.reader, G_IO_IN, G_PRIORITY_HIGH, [&] {
+            channel.drain();
+            ended.quit();
+            return false;
+        });
+        channel.write();
+        QVERIFY(ended.run());
+    }
+    Loop loop(kind);
+    QTimer timer;
+    timer.setSingleShot(true);
+    timer.setTimerType(Qt::PreciseTimer);
+    int announced = 0;
+    int fired = 0;
+    timer.callOnTimeout([&] {
+        if (++fired == 50)
+            loop.quit();
+    });
+    connect(dispatcher(), &QAbstractEventDispatcher::aboutToBlock, &timer, [&] {
+        ++announced;
+        timer.start(2);
+    });
+    timer.start(2);
+    QVERIFY(loop.run());
+    // Some of Qt's timers are rounded to whole milliseconds, which makes for a second sleep.
+    QVERIFY2(announced <= 4 * fired, qPrintable(QString::number(announced)));
 }
 
 DISPATCHER_TEST_MAIN(tst_Sleeps)

@@ -238,12 +238,14 @@ void GLibEventDispatcherPrivate::setAwake()
 
 /// A GLib callback that has ended the sleep of a Qt loop may run a GLib loop, which sleeps before that Qt loop has
 /// another turn. The signals alternate all the same.
-void GLibEventDispatcherPrivate::aboutToBlock()
+bool GLibEventDispatcherPrivate::aboutToBlock()
 {
     awake();
     isAsleep = true;
-    if (isConnected.load(std::memory_order_relaxed))
-        Q_EMIT q->aboutToBlock();
+    if (!isConnected.load(std::memory_order_relaxed))
+        return false;
+    Q_EMIT q->aboutToBlock();
+    return true;
 }
 
 void GLibEventDispatcherPrivate::awake()

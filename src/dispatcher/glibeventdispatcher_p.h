@@ -86,7 +86,7 @@ private:
     // EventLoop
     Demand demand() override;
     void turn() override { turn(flags, Driver::GLib); }
-    void aboutToBlock() override;
+    bool aboutToBlock() override;
     void awake() override;
 
     void enter(Activity::Step step)

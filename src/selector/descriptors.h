@@ -91,7 +91,7 @@ public:
     /// Takes in what a poll of pollFds() has found, for one that it has found ready.
     void note(const GPollFD &polled);
     void note(const GPollFD *polled, std::size_t count);
-    /// As note(), after other code has run that may have read descriptors: only takes in what no later poll would find.
+    /// As note(), after other code has run that may have read the descriptor: only takes in what no later poll would find.
     void noteLate(const GPollFD &polled);
     /// A look of its own at those that are polled, without waiting. Those in the epoll set, which costs as much as several
     /// of them, are left to the next look.

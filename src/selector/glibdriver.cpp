@@ -8,6 +8,7 @@
 #include "../diagnosis/activity.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace {
 
@@ -75,15 +76,17 @@ bool GLibDriver::prepare(int *timeout)
     enterGLibLoop(m_selector->activity(), Activity::Step::Awake);
     m_loop->awake();
 
-    // GLib polls a descriptor of its own for wake-ups. A forked process has the same one, and takes what is for this.
-    const auto polling = hasForked() ? WakeUp::Polling::Descriptor : WakeUp::Polling::Context;
-    beginPolling(polling);
     Time time;
     EventLoop::Demand demand = m_loop->demand();
+    bool isChanged = false;
     if (!demand.hasIdleWork && !hasWork(demand, time)) {
         enterGLibLoop(m_selector->activity(), Activity::Step::AboutToBlock);
-        m_loop->aboutToBlock();
+        isChanged = m_loop->aboutToBlock();
+    }
+    beginPolling(__builtin_frame_address(0));
+    if (isChanged) {
         demand = m_loop->demand();
+        time = {};
     }
     enterGLibLoop(m_selector->activity(), Activity::Step::Asleep);
 
@@ -95,12 +98,14 @@ bool GLibDriver::prepare(int *timeout)
             limit = descriptors.checkSet(time.now());
         descriptors.flush(Descriptors::Changes::ToSet);
     }
-    setPollFds(polling == WakeUp::Polling::Descriptor ? m_selector->wakeUp().fd() : -1, demand.descriptors);
-    if (hasWork(demand, time)) {
-        enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources); // GLib does not ask again before it dispatches
-        return true;
-    }
-    if (demand.deadline != EventLoop::Never)
+    const bool pollsOwn = m_selector->wakeUp().polling() == WakeUp::Polling::Descriptor;
+    setPollFds(pollsOwn ? m_selector->wakeUp().fd() : -1, demand.descriptors);
+    // If this returned true, GLib would not ask for what it finds: not before it has polled again, if it dispatches
+    // a source of higher priority first.
+    m_hadWork = hasWork(demand, time);
+    if (m_hadWork)
+        limit = Descriptors::Duration::zero();
+    else if (demand.deadline != EventLoop::Never)
         limit = std::min(limit, demand.deadline - time.now());
     if (limit != Descriptors::Duration::max())
         *timeout = toMilliseconds(limit);
@@ -114,7 +119,7 @@ bool GLibDriver::check()
     endPolling();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
     Time time;
-    return hasWork(m_loop->demand(), time);
+    return m_hadWork || hasWork(m_loop->demand(), time);
 }
 
 bool GLibDriver::prepareIdle()
@@ -127,8 +132,8 @@ void GLibDriver::dispatch()
 {
     if (!m_drives)
         return;
-    if (m_isPolling)
-        endPolling(); // GLib does not check a source that was ready before the poll
+    // GLib may have polled without asking: a source that it has found ready stays so until it is dispatched.
+    takeLatePolled();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources, 1);
     m_selector->descriptors().requireCheck();
     m_loop->turn();
@@ -140,28 +145,53 @@ bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
         || (demand.deadline != EventLoop::Never && demand.deadline <= time.now());
 }
 
-void GLibDriver::beginPolling(WakeUp::Polling polling)
+/// To be called before the last look for work in front of a poll. Polls are nested if a poll function of the program's
+/// runs this loop, or if the program itself takes the steps of an iteration and runs it in between.
+void GLibDriver::beginPolling(const void *frame)
 {
-    WakeUp &wakeUp = m_selector->wakeUp();
-    // A poll function of the program's may run this loop, and polls after that.
-    const bool mayBeInPoll = wakeUp.polling() != WakeUp::Polling::Nothing
-        && g_main_context_get_poll_func(m_selector->context()) != g_poll;
-    m_outerPolling = mayBeInPoll ? wakeUp.polling() : WakeUp::Polling::Nothing;
-    wakeUp.setPolling(polling);
-    m_isPolling = true;
+    if (!m_polls.empty())
+        dropEndedPolls(frame);
+    m_polls.push_back({frame, g_main_depth(), m_selector->iterations().innermost});
+    setPolling();
 }
 
 void GLibDriver::endPolling()
 {
-    m_isPolling = false;
-    m_selector->wakeUp().setPolling(std::exchange(m_outerPolling, WakeUp::Polling::Nothing));
+    if (!m_polls.empty())
+        m_polls.pop_back();
+    setPolling();
     takePolled(Results::New);
 }
 
-void GLibDriver::takeLatePolled()
+void GLibDriver::dropEndedPolls(const void *frame)
 {
-    m_isPolling = false;
-    takePolled(Results::Late);
+    const std::size_t count = m_polls.size();
+    while (!m_polls.empty()) {
+        const Poll &last = m_polls.back();
+        const bool isLeft = std::less_equal<>()(last.frame, frame); // stacks grow downwards
+        const bool isInCallback = g_main_depth() > last.depth
+            && g_main_context_get_poll_func(m_selector->context()) == g_poll;
+        if (!isLeft && !isInCallback)
+            break;
+        m_polls.pop_back();
+    }
+    if (m_polls.size() < count)
+        setPolling();
+}
+
+/// Tells other threads how to end the innermost poll.
+void GLibDriver::setPolling()
+{
+    const ContextIteration::Stack &iterations = m_selector->iterations();
+    const bool isSelectors = iterations.isRunBy(ContextIteration::Phase::Polling)
+        && (m_polls.empty() || m_polls.back().iteration != iterations.innermost);
+    auto polling = WakeUp::Polling::Nothing;
+    // GLib polls a descriptor of its own for wake-ups. A forked process has the same one, and takes what is for this.
+    if (isSelectors || (!m_polls.empty() && hasForked()))
+        polling = WakeUp::Polling::Descriptor;
+    else if (!m_polls.empty())
+        polling = WakeUp::Polling::Context;
+    m_selector->wakeUp().setPolling(polling);
 }
 
 /// Has GLib poll @p wakeUpFd, unless it is negative, and the descriptors if @p withOthers. Mostly it does already.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+class ContextIteration;
 class GLibSelectorPrivate;
 
 /**
@@ -38,8 +39,14 @@ public:
     /// found before it has dispatched others.
     void beginLook()
     {
-        if (m_isPolling)
-            takeLatePolled();
+        takeLatePolled();
+        dropEndedPolls();
+    }
+    /// To be called before it counts that GLib may be polling.
+    void dropEndedPolls()
+    {
+        if (!m_polls.empty())
+            dropEndedPolls(__builtin_frame_address(0));
     }
     /// To be called when an iteration of the selector starts to dispatch; returns what to give to restore() at its end.
     bool suspend() { return std::exchange(m_drives, false); }
@@ -90,16 +97,27 @@ private:
     /// What a poll has found: other code has run since, or has not.
     enum class Results { New, Late };
 
+    /// GLib prepares one, and asks nobody at its end if a source of higher priority is ready. So others tell: to prepare the next
+    /// one, GLib is called from a stack frame that is no deeper, unless a loop runs inside of the poll.
+    struct Poll
+    {
+        const void *frame;
+        int depth; // g_main_depth()
+        const ContextIteration *iteration; // the selector's that it is in
+    };
+
     bool prepare(int *timeout);
     bool check();
     bool prepareIdle();
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
-    void beginPolling(WakeUp::Polling polling);
+    void beginPolling(const void *frame);
     void endPolling();
+    void dropEndedPolls(const void *frame);
+    void setPolling();
     void setPollFds(int wakeUpFd, bool withOthers);
     void takePolled(Results results);
-    void takeLatePolled();
+    void takeLatePolled() { takePolled(Results::Late); }
 
     GLibSelectorPrivate *const m_selector;
     EventLoop *const m_loop;
@@ -108,8 +126,8 @@ private:
     IdleSource m_idleWork;
     // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
-    bool m_isPolling = false; // GLib polls, or has, and no other code has run since that uses descriptors()
-    WakeUp::Polling m_outerPolling = WakeUp::Polling::Nothing; // then
+    bool m_hadWork = false; // before the poll
+    std::vector<Poll> m_polls; // the ones to come or running, and some that have ended
     // What GLib polls, unless an iteration of the selector or another thread has dropped all of it.
     bool m_pollsNothing = true;
     int m_polledWakeUpFd = -1;

@@ -104,6 +104,10 @@ bool GLibSelectorPrivate::takeWakeUp()
 
 void GLibSelectorPrivate::noteChange()
 {
+    if (m_wakeUp.polling() == WakeUp::Polling::Nothing)
+        return;
+    if (m_glibDriver)
+        m_glibDriver->dropEndedPolls();
     // A look() asks for the demand after the sources were prepared.
     if (m_wakeUp.polling() != WakeUp::Polling::Nothing && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
         m_wakeUp.request();
