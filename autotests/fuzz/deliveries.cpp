@@ -20,6 +20,11 @@ constexpr int MostTurns = 400;
 
 const char *const TypeNames[] = {"read", "write", "exception"};
 
+/// What runs a loop or leaves a handler early. Some changes of a window call its handlers, which may do so.
+constexpr std::initializer_list<Kind> RunsLoops = {
+    Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted,
+    Kind::ShowWindow, Kind::HideWindow, Kind::CloseWindow, Kind::DestroyWindow};
+
 }
 
 Player::Object::~Object()
@@ -152,8 +157,7 @@ void Player::onTimer(int object, int id)
     // so is what follows an exception.
     const bool isLastTick = --timer.ticks <= 0
         || (timer.interval > 0ns && VirtualTime::now() >= timer.due + timer.interval - VirtualTime::Tolerance)
-        || performs(m_operations, timer.handler,
-                    {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted});
+        || performs(m_operations, timer.handler, RunsLoops);
     const int handler = timer.handler;
     const Cause cause = timer.interval > 0ns ? Cause::Timer : Cause::ZeroTimer;
     if (isLastTick)
@@ -183,8 +187,7 @@ void Player::onActivated(int number, int type)
             channel.disable(type);
     }
     // In which order the others of its notifiers follow in a loop inside, or after an exception, is left open.
-    if (performs(m_operations, channel.handlers[type],
-                 {Kind::Nest, Kind::ProcessEvents, Kind::NestGLib, Kind::Throw, Kind::SendPosted})) {
+    if (performs(m_operations, channel.handlers[type], RunsLoops)) {
         for (int other = 0; other < 3; ++other) {
             if (other != type)
                 channel.disable(other);

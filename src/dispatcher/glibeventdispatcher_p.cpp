@@ -155,6 +155,8 @@ GLibEventDispatcherPrivate::Turn GLibEventDispatcherPrivate::turn(Flags turnFlag
     if (turn.waited && !turnFlags.testFlag(QEventLoop::EventLoopExec) && !interrupted && windowSystem.isPresent()) {
         enter(Activity::Step::Events);
         turn.hadWork |= windowSystem.processEvents(turnFlags);
+        if (interrupted)
+            return turn;
     }
     turn.hadWork |= wasWoken;
 

@@ -8,7 +8,6 @@
 #include "../diagnosis/activity.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace {
 
@@ -150,8 +149,13 @@ bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
 void GLibDriver::beginPolling(const void *frame)
 {
     if (!m_polls.empty())
-        dropEndedPolls(frame);
-    m_polls.push_back({frame, g_main_depth(), m_selector->iterations().innermost});
+        dropEndedPolls(false);
+    const int depth = g_main_depth();
+    const auto before = std::find_if(m_polls.begin(), m_polls.end(), [=](const Poll &poll) {
+        return poll.frame == frame && poll.depth == depth;
+    });
+    m_polls.erase(before, m_polls.end());
+    m_polls.push_back({frame, depth, m_selector->iterations().innermost});
     setPolling();
 }
 
@@ -163,15 +167,17 @@ void GLibDriver::endPolling()
     takePolled(Results::New);
 }
 
-void GLibDriver::dropEndedPolls(const void *frame)
+/// Drops those that are over for certain. To drop one that is to come would lose wake-ups, and to keep one that is over
+/// only costs system calls and turns in vain. @p waits: a wait of the selector's own begins.
+void GLibDriver::dropEndedPolls(bool waits)
 {
+    const int depth = g_main_depth();
+    const bool mayBeNested = g_main_context_get_poll_func(m_selector->context()) != g_poll;
     const std::size_t count = m_polls.size();
     while (!m_polls.empty()) {
-        const Poll &last = m_polls.back();
-        const bool isLeft = std::less_equal<>()(last.frame, frame); // stacks grow downwards
-        const bool isInCallback = g_main_depth() > last.depth
-            && g_main_context_get_poll_func(m_selector->context()) == g_poll;
-        if (!isLeft && !isInCallback)
+        const int pollDepth = m_polls.back().depth;
+        const bool isOver = pollDepth > depth || (!mayBeNested && (pollDepth < depth || waits));
+        if (!isOver)
             break;
         m_polls.pop_back();
     }

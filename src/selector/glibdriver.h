@@ -37,16 +37,17 @@ public:
 
     /// To be called when the selector looks itself. GLib may have polled before, and may not ask its sources for what it
     /// found before it has dispatched others.
-    void beginLook()
+    void beginLook(bool mayBlock)
     {
         takeLatePolled();
-        dropEndedPolls();
+        if (!m_polls.empty())
+            dropEndedPolls(mayBlock);
     }
     /// To be called before it counts that GLib may be polling.
-    void dropEndedPolls()
+    void noteChange()
     {
         if (!m_polls.empty())
-            dropEndedPolls(__builtin_frame_address(0));
+            dropEndedPolls(false);
     }
     /// To be called when an iteration of the selector starts to dispatch; returns what to give to restore() at its end.
     bool suspend() { return std::exchange(m_drives, false); }
@@ -97,8 +98,8 @@ private:
     /// What a poll has found: other code has run since, or has not.
     enum class Results { New, Late };
 
-    /// GLib prepares one, and asks nobody at its end if a source of higher priority is ready. So others tell: to prepare the next
-    /// one, GLib is called from a stack frame that is no deeper, unless a loop runs inside of the poll.
+    /// GLib tells when it prepares one, but not its end if a source of higher priority is ready. The next iteration of the same
+    /// loop is prepared from the same stack frame; and callbacks run after a poll, unless a loop runs inside of it.
     struct Poll
     {
         const void *frame;
@@ -113,7 +114,7 @@ private:
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
     void beginPolling(const void *frame);
     void endPolling();
-    void dropEndedPolls(const void *frame);
+    void dropEndedPolls(bool waits);
     void setPolling();
     void setPollFds(int wakeUpFd, bool withOthers);
     void takePolled(Results results);

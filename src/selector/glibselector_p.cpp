@@ -107,7 +107,7 @@ void GLibSelectorPrivate::noteChange()
     if (m_wakeUp.polling() == WakeUp::Polling::Nothing)
         return;
     if (m_glibDriver)
-        m_glibDriver->dropEndedPolls();
+        m_glibDriver->noteChange();
     // A look() asks for the demand after the sources were prepared.
     if (m_wakeUp.polling() != WakeUp::Polling::Nothing && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
         m_wakeUp.request();
@@ -117,7 +117,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
 {
     m_now = Clock::now();
     if (m_glibDriver)
-        m_glibDriver->beginLook();
+        m_glibDriver->beginLook(look.mayBlock);
     Result result;
     if (isSettledWithoutGLib(loop, look)) {
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
