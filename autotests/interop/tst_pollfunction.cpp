@@ -16,6 +16,7 @@ private Q_SLOTS:
     void pollsQtsDescriptors();
     void thatServesEvents_data();
     void thatServesEvents();
+    void changesWhileSourcesArePrepared();
     void loopBetweenTheStepsOfAnIteration();
     void readInItsLoop();
     void readByACallbackOfHighPriority();
@@ -163,6 +164,38 @@ void tst_PollFunction::thatServesEvents()
     });
     const bool ended = loop.run();
     slept.release(Rounds);
+    poster.join();
+    settle();
+    QVERIFY(ended);
+    QCOMPARE(delivered, Rounds);
+}
+
+/// A source's prepare() may change what the loop waits for. Who wakes the poll up is not to be lost then, either.
+void tst_PollFunction::changesWhileSourcesArePrepared()
+{
+    Loop loop(loopKind());
+    const Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    const ProbeSource probe([&](int *) {
+        notifier.setEnabled(false);
+        notifier.setEnabled(true);
+    });
+    Semaphore isIdle;
+    constexpr int Rounds = 20;
+    int delivered = 0;
+    std::thread poster([&] {
+        for (int round = 0; round < Rounds && isIdle.acquire(); ++round) {
+            std::this_thread::sleep_for(5ms); // time to fall asleep
+            post(this, [&] {
+                if (++delivered == Rounds)
+                    return loop.quit();
+                isIdle.release();
+            });
+        }
+    });
+    isIdle.release();
+    const bool ended = loop.run();
+    isIdle.release(Rounds);
     poster.join();
     settle();
     QVERIFY(ended);

@@ -203,6 +203,7 @@ bool GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, Turn *turn
     if (mayWait && isRunningLoop && !wasWoken && !timers.hasZeroTimers() && !waiting->descriptors().hasReady())
         mayWait = !shortLook.look(isWoken, timers.wakeTime().value_or(GLibSelectorPrivate::Never));
     if (mayWait) {
+        waiting->beginWait();
         enter(Activity::Step::AboutToBlock);
         aboutToBlock();
     }

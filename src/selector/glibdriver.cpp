@@ -168,7 +168,7 @@ void GLibDriver::endPolling()
 }
 
 /// Drops those that are over for certain. To drop one that is to come would lose wake-ups, and to keep one that is over
-/// only costs system calls and turns in vain. @p waits: a wait of the selector's own begins.
+/// only costs system calls and turns in vain. @p waits: a wait of the loop's own begins.
 void GLibDriver::dropEndedPolls(bool waits)
 {
     const int depth = g_main_depth();

@@ -37,11 +37,17 @@ public:
 
     /// To be called when the selector looks itself. GLib may have polled before, and may not ask its sources for what it
     /// found before it has dispatched others.
-    void beginLook(bool mayBlock)
+    void beginLook()
     {
         takeLatePolled();
         if (!m_polls.empty())
-            dropEndedPolls(mayBlock);
+            dropEndedPolls(false);
+    }
+    /// To be called when the loop is about to wait by itself.
+    void beginWait()
+    {
+        if (!m_polls.empty())
+            dropEndedPolls(true);
     }
     /// To be called before it counts that GLib may be polling.
     void noteChange()

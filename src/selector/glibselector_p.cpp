@@ -113,11 +113,17 @@ void GLibSelectorPrivate::noteChange()
         m_wakeUp.request();
 }
 
+void GLibSelectorPrivate::beginWait()
+{
+    if (m_glibDriver)
+        m_glibDriver->beginWait();
+}
+
 GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
 {
     m_now = Clock::now();
     if (m_glibDriver)
-        m_glibDriver->beginLook(look.mayBlock);
+        m_glibDriver->beginLook();
     Result result;
     if (isSettledWithoutGLib(loop, look)) {
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();

@@ -68,6 +68,8 @@ public:
     bool isBoundToThisThread() const { return m_thread.load(std::memory_order_relaxed) == placeOfThread(); }
     void close();
 
+    /// To be called when an attached loop is about to wait by look(), before it tells others so.
+    void beginWait();
     /// Waits for what @p loop demands, if it may, for one poll at most; dispatches GLib's sources; then descriptors()
     /// has what is ready.
     Result look(EventLoop &loop, const Look &look);
