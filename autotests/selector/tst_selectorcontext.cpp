@@ -290,7 +290,7 @@ void tst_SelectorContext::onlyTheGivenContextIsDispatched()
             selector.wakeUp();
     });
     QVERIFY(!selector.select(Long));
-    QCOMPARE(source.count(), 3);
+    QVERIFY(source.count() >= 3); // on a slow machine it is due once more before the wake-up is looked at
     QCOMPARE(other.count(), 0);
 }
 
