@@ -43,14 +43,14 @@ void Player::sleeping(TimePoint end)
     if (!(flags() & QEventLoop::X11ExcludeTimers)) {
         for (int number = 0; number < TimerCount; ++number) {
             const Timer &timer = m_timers[std::size_t(number)];
-            if (timer.isMoved)
+            if (!timer.id || timer.isMoved)
                 continue;
-            if (timer.id && timer.due < VirtualTime::now() - VirtualTime::Tolerance)
+            if (timer.due < VirtualTime::now() - VirtualTime::Tolerance)
                 Log::wrong("sleeps, and timer %d is due", number);
-            if (timer.id && timer.interval == 0ns)
+            if (timer.interval == 0ns)
                 Log::wrong("sleeps beside zero timer %d", number);
             const auto delay = timer.type == Qt::PreciseTimer ? VirtualTime::LongestDelay : VirtualTime::Tolerance;
-            if (timer.id && end - delay > timer.due)
+            if (end - delay > timer.due)
                 Log::wrong("sleeps until timer %d is late", number);
         }
     }

@@ -11,12 +11,13 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 /// How long a loop may run before it counts as stuck. Nothing here takes a second.
 constexpr int PatienceInSeconds = 30;
 
-/// What a source of GLib's calls, until it answers false.
+/// What a source of GLib's calls, until it returns false.
 using GLibFunction = std::function<bool()>;
 
 inline gboolean callFunction(gpointer function)
@@ -174,7 +175,7 @@ public:
     ~Loop() { g_main_loop_unref(m_mainLoop); }
     Q_DISABLE_COPY_MOVE(Loop)
 
-    /// Answers false if it had to be ended because nobody else did.
+    /// Returns false if it had to be ended because nobody else did.
     bool run()
     {
         bool isLate = false;
@@ -369,6 +370,32 @@ inline bool runAllWork(Loop::Kind kind)
     Loop loop(kind);
     const AllShots shots([&] { loop.quit(); });
     return loop.run() && shots.areDone();
+}
+
+/// Whether each post by another thread ends the sleep of a loop of @p kind that it meets.
+inline bool isWokenUp(Loop::Kind kind)
+{
+    constexpr int Rounds = 500;
+    Loop loop(kind);
+    QObject receiver;
+    Semaphore isIdle;
+    int woken = 0;
+    std::thread poster([&] {
+        for (int i = 0; i < Rounds && isIdle.acquire(); ++i) {
+            // It takes a moment from the last callback to the sleep.
+            std::this_thread::sleep_for(50us);
+            post(&receiver, [&] {
+                if (++woken == Rounds)
+                    return loop.quit();
+                isIdle.release();
+            });
+        }
+    });
+    isIdle.release();
+    const bool ended = loop.run();
+    isIdle.release(Rounds);
+    poster.join();
+    return ended && woken == Rounds;
 }
 
 #endif

@@ -22,32 +22,6 @@ private Q_SLOTS:
 
 namespace {
 
-/// Whether each post by another thread ends the sleep that it meets.
-bool isWokenUp()
-{
-    constexpr int Rounds = 500;
-    Loop loop(Loop::MainLoop);
-    QObject receiver;
-    Semaphore isIdle;
-    int woken = 0;
-    std::thread poster([&] {
-        for (int i = 0; i < Rounds && isIdle.acquire(); ++i) {
-            // It takes a moment from the last callback to the sleep.
-            std::this_thread::sleep_for(50us);
-            post(&receiver, [&] {
-                if (++woken == Rounds)
-                    return loop.quit();
-                isIdle.release();
-            });
-        }
-    });
-    isIdle.release();
-    const bool ended = loop.run();
-    isIdle.release(Rounds);
-    poster.join();
-    return ended && woken == Rounds;
-}
-
 /// Iterates the context without a sleep, so that nobody is faster to read what wakes it up.
 void iterate()
 {
@@ -94,12 +68,12 @@ void tst_ForkedPrograms::parentOfUnnoticedChildIsWokenUpAgain()
 
 void tst_ForkedPrograms::childIsWokenUp()
 {
-    QVERIFY(isWokenUp());
+    QVERIFY(isWokenUp(Loop::MainLoop));
     const pid_t child = ::fork();
     QVERIFY(child >= 0);
     if (child == 0) {
         ::alarm(2 * PatienceInSeconds);
-        ::_exit(isWokenUp() ? 0 : 1);
+        ::_exit(isWokenUp(Loop::MainLoop) ? 0 : 1);
     }
     int status = -1;
     while (::waitpid(child, &status, WNOHANG) == 0)
@@ -116,7 +90,7 @@ void tst_ForkedPrograms::parentIsWokenUp()
         for (;;)
             iterate();
     }
-    const bool woken = isWokenUp();
+    const bool woken = isWokenUp(Loop::MainLoop);
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     QVERIFY(woken);

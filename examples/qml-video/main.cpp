@@ -34,7 +34,7 @@ class Video : public QQuickPaintedItem
 public:
     void showFramesOf(GstAppSink *sink)
     {
-        // In one of GStreamer's threads. The frame is fetched in this one, and the newest only.
+        // GStreamer calls it in a thread of its own. The frame is fetched in the window's thread, and only the newest one.
         const auto announce = [](GstAppSink *from, gpointer data) {
             auto *self = static_cast<Video *>(data);
             QMetaObject::invokeMethod(

@@ -94,7 +94,7 @@ public:
      * What a dispatcher has done since it started. No clock is read for it: the times are those between clock readings
      * that the loop needs anyway. A turn that neither sleeps nor has GLib's sources dispatched counts as Qt's as a whole.
      *
-     * Turns are counted whoever runs the loop. The rest is of Qt's loops: while somebody else runs the context
+     * Turns are counted whoever runs the loop. The other figures are about Qt's loops only: while somebody else runs the context
      * (g_main_loop_run()), GLib polls, and its sleeps are not seen from here.
      */
     struct Statistics

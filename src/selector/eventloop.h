@@ -27,7 +27,8 @@ public:
 
     /// There is work, or a descriptor is ready.
     virtual void turn() { }
-    /// The loop may be about to sleep: nothing is to do. Returns whether that may have changed, and whether it has taken time.
+    /// The loop may be about to sleep: nothing is to do. Returns whether others were told, whose code may
+    /// have changed that and has taken time.
     virtual bool aboutToBlock() { return false; }
     /// It is not asleep, if it was.
     virtual void awake() { }

@@ -63,13 +63,13 @@ int GLibDriver::rank(bool hasWork, bool hasIdleWork)
     return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
 }
 
-bool GLibDriver::prepare(int *timeout)
+void GLibDriver::prepare(int *timeout)
 {
     // If the last poll found a source of higher priority ready, GLib has not asked for what it found for the loop.
     takeLatePolled();
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Preparing)) {
         m_work.setPollFds({});
-        return false;
+        return;
     }
     m_drives = true;
     enterGLibLoop(m_selector->activity(), Activity::Step::Awake);
@@ -87,7 +87,6 @@ bool GLibDriver::prepare(int *timeout)
         demand = m_loop->demand();
         time = {};
     }
-    enterGLibLoop(m_selector->activity(), Activity::Step::Asleep);
 
     Descriptors &descriptors = m_selector->descriptors();
     auto limit = Descriptors::Duration::max();
@@ -99,16 +98,14 @@ bool GLibDriver::prepare(int *timeout)
     }
     const bool pollsOwn = m_selector->wakeUp().polling() == WakeUp::Polling::Descriptor;
     setPollFds(pollsOwn ? m_selector->wakeUp().fd() : -1, demand.descriptors);
-    // If this returned true, GLib would not ask for what it finds: not before it has polled again, if it dispatches
-    // a source of higher priority first.
     m_hadWork = hasWork(demand, time);
+    enterGLibLoop(m_selector->activity(), m_hadWork ? Activity::Step::GLibSources : Activity::Step::Asleep);
     if (m_hadWork)
         limit = Descriptors::Duration::zero();
     else if (demand.deadline != EventLoop::Never)
         limit = std::min(limit, demand.deadline - time.now());
     if (limit != Descriptors::Duration::max())
         *timeout = toMilliseconds(limit);
-    return false;
 }
 
 bool GLibDriver::check()
@@ -148,8 +145,7 @@ bool GLibDriver::hasWork(const EventLoop::Demand &demand, Time &time) const
 /// runs this loop, or if the program itself takes the steps of an iteration and runs it in between.
 void GLibDriver::beginPolling(const void *frame)
 {
-    if (!m_polls.empty())
-        dropEndedPolls(false);
+    dropEndedPolls(false);
     const int depth = g_main_depth();
     const auto before = std::find_if(m_polls.begin(), m_polls.end(), [=](const Poll &poll) {
         return poll.frame == frame && poll.depth == depth;
@@ -168,8 +164,8 @@ void GLibDriver::endPolling()
 }
 
 /// Drops those that are over for certain. To drop one that is to come would lose wake-ups, and to keep one that is over
-/// only costs system calls and turns in vain. @p waits: a wait of the loop's own begins.
-void GLibDriver::dropEndedPolls(bool waits)
+/// only costs system calls and turns in vain.
+void GLibDriver::dropEnded(bool waits)
 {
     const int depth = g_main_depth();
     const bool mayBeNested = g_main_context_get_poll_func(m_selector->context()) != g_poll;
@@ -192,11 +188,10 @@ void GLibDriver::setPolling()
     const bool isSelectors = iterations.isRunBy(ContextIteration::Phase::Polling)
         && (m_polls.empty() || m_polls.back().iteration != iterations.innermost);
     auto polling = WakeUp::Polling::Nothing;
-    // GLib polls a descriptor of its own for wake-ups. A forked process has the same one, and takes what is for this.
-    if (isSelectors || (!m_polls.empty() && hasForked()))
+    if (isSelectors)
         polling = WakeUp::Polling::Descriptor;
-    else if (!m_polls.empty())
-        polling = WakeUp::Polling::Context;
+    else if (!m_polls.empty()) // a forked process has GLib's descriptor as well, and takes what is for this one
+        polling = hasForked() ? WakeUp::Polling::Descriptor : WakeUp::Polling::Context;
     m_selector->wakeUp().setPolling(polling);
 }
 

@@ -35,25 +35,13 @@ public:
     int rank(bool hasWork, bool hasIdleWork);
     void unrank() { m_work.ranks = m_idleWork.ranks = false; }
 
-    /// To be called when the selector looks itself. GLib may have polled before, and may not ask its sources for what it
-    /// found before it has dispatched others.
-    void beginLook()
-    {
-        takeLatePolled();
-        if (!m_polls.empty())
-            dropEndedPolls(false);
-    }
-    /// To be called when the loop is about to wait by itself.
-    void beginWait()
+    /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.
+    void takeLatePolled() { takePolled(Results::Late); }
+    /// To be called before it counts whether GLib is polling. @p waits: the loop is about to wait by itself.
+    void dropEndedPolls(bool waits)
     {
         if (!m_polls.empty())
-            dropEndedPolls(true);
-    }
-    /// To be called before it counts that GLib may be polling.
-    void noteChange()
-    {
-        if (!m_polls.empty())
-            dropEndedPolls(false);
+            dropEnded(waits);
     }
     /// To be called when an iteration of the selector starts to dispatch; returns what to give to restore() at its end.
     bool suspend() { return std::exchange(m_drives, false); }
@@ -73,7 +61,13 @@ private:
         bool ranks = false;
 
     protected:
-        bool prepare(int *timeout) override { return m_driver->prepare(timeout); }
+        bool prepare(int *timeout) override
+        {
+            m_driver->prepare(timeout);
+            // GLib does not ask a source that is ready for what it polls: not before it has polled again, if it dispatches
+            // a source of higher priority first.
+            return false;
+        }
         bool check() override { return m_driver->check(); }
         void dispatch() override { m_driver->dispatch(); }
 
@@ -113,18 +107,17 @@ private:
         const ContextIteration *iteration; // the selector's that it is in
     };
 
-    bool prepare(int *timeout);
+    void prepare(int *timeout);
     bool check();
     bool prepareIdle();
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
     void beginPolling(const void *frame);
     void endPolling();
-    void dropEndedPolls(bool waits);
+    void dropEnded(bool waits);
     void setPolling();
     void setPollFds(int wakeUpFd, bool withOthers);
     void takePolled(Results results);
-    void takeLatePolled() { takePolled(Results::Late); }
 
     GLibSelectorPrivate *const m_selector;
     EventLoop *const m_loop;

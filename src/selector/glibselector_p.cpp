@@ -104,26 +104,27 @@ bool GLibSelectorPrivate::takeWakeUp()
 
 void GLibSelectorPrivate::noteChange()
 {
-    if (m_wakeUp.polling() == WakeUp::Polling::Nothing)
+    const auto isPolling = [this] { return m_wakeUp.polling() != WakeUp::Polling::Nothing; };
+    // A look() asks for the demand after the sources were prepared.
+    if (!isPolling() || m_iterations.isRunBy(ContextIteration::Phase::Preparing))
         return;
     if (m_glibDriver)
-        m_glibDriver->noteChange();
-    // A look() asks for the demand after the sources were prepared.
-    if (m_wakeUp.polling() != WakeUp::Polling::Nothing && !m_iterations.isRunBy(ContextIteration::Phase::Preparing))
+        m_glibDriver->dropEndedPolls(false);
+    if (isPolling())
         m_wakeUp.request();
 }
 
 void GLibSelectorPrivate::beginWait()
 {
     if (m_glibDriver)
-        m_glibDriver->beginWait();
+        m_glibDriver->dropEndedPolls(true);
 }
 
 GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Look &look)
 {
     m_now = Clock::now();
     if (m_glibDriver)
-        m_glibDriver->beginLook();
+        m_glibDriver->takeLatePolled();
     Result result;
     if (isSettledWithoutGLib(loop, look)) {
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
