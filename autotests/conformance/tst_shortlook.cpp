@@ -74,8 +74,8 @@ void tst_ShortLook::looksInVainBecomeRare()
 {
     ShortLook look;
     wakeUp(look, 20us);
-    QVERIFY(looksInVain(look, 2 * ShortLook::LongestPause) <= 12);
-    const int looks = looksInVain(look, 100 * ShortLook::LongestPause);
+    QVERIFY(looksInVain(look, 2 * Backoff::LongestPause) <= 12);
+    const int looks = looksInVain(look, 100 * Backoff::LongestPause);
     QVERIFY(looks >= 99 && looks <= 101); // and never end
 }
 

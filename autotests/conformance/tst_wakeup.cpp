@@ -22,6 +22,8 @@ private Q_SLOTS:
     void manyWakeUpsAreOne();
     void noWakeUpIsMissed();
     void noWakeUpOfManyThreadsIsMissed();
+    void wakeUpWhileAnEventIsSent();
+    void wakeUpsAllTheTimeHoldNothingBack();
     void wakeUpDoesNotEndALoop();
     void wakeUpAfterALoopInThePollFunction();
 
@@ -136,6 +138,69 @@ void tst_WakeUp::noWakeUpOfManyThreadsIsMissed()
     });
     for (std::thread &waker : wakers)
         waker.join();
+    QVERIFY(all);
+}
+
+/// The turn that sends the event returns, though nothing else happens.
+void tst_WakeUp::wakeUpWhileAnEventIsSent()
+{
+    constexpr int Rounds = 50;
+    Semaphore isSending;
+    Semaphore isRequested;
+    Semaphore isDone;
+    int sent = 0;
+    std::thread waker([&, guarded = dispatcher()] {
+        for (int i = 0; i < Rounds; ++i) {
+            post([&] {
+                isSending.release();
+                isRequested.acquire();
+                ++sent;
+            });
+            isSending.acquire();
+            guarded->wakeUp();
+            isRequested.release();
+            if (!isDone.acquire())
+                break;
+        }
+    });
+    Watchdog watchdog;
+    int seen = 0;
+    while (seen < Rounds && !watchdog.expired()) {
+        turn(RunningLoop);
+        if (seen < sent) {
+            seen = sent;
+            isDone.release();
+        }
+    }
+    waker.join();
+    QVERIFY(!watchdog.expired());
+}
+
+void tst_WakeUp::wakeUpsAllTheTimeHoldNothingBack()
+{
+    constexpr int Enough = 50;
+    QAtomicInt isOver;
+    std::thread waker([&, guarded = dispatcher()] {
+        while (!isOver)
+            guarded->wakeUp();
+    });
+    int posted = 0;
+    std::function<void()> next = [&] {
+        if (++posted < Enough)
+            post(next);
+    };
+    post(next);
+    TimerObject object;
+    object.startTimer(1, Qt::PreciseTimer);
+    Channel channel;
+    channel.write();
+    int activations = 0;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, &notifier, [&] { ++activations; });
+    const bool all = runUntil(
+        [&] { return posted == Enough && object.fired.size() >= Enough && activations >= Enough; });
+    isOver = 1;
+    waker.join();
     QVERIFY(all);
 }
 

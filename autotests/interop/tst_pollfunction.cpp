@@ -14,6 +14,7 @@ private Q_SLOTS:
 
     void called();
     void pollsQtsDescriptors();
+    void thatPostsAnEvent();
     void thatServesEvents_data();
     void thatServesEvents();
     void changesWhileSourcesArePrepared();
@@ -119,6 +120,33 @@ void tst_PollFunction::pollsQtsDescriptors()
     QVERIFY(ended);
     QCOMPARE(received, Rounds);
     QCOMPARE(seen, Rounds);
+}
+
+/// The event ends the poll that follows.
+void tst_PollFunction::thatPostsAnEvent()
+{
+    constexpr int Rounds = 10;
+    Loop loop(loopKind());
+    int received = 0;
+    int sleeps = 0;
+    bool isPosted = false;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        if (timeout == 0 || isPosted)
+            return g_poll(fds, count, timeout);
+        isPosted = true;
+        post([&] {
+            isPosted = false;
+            if (++received == Rounds)
+                loop.quit();
+        });
+        constexpr int TooLong = 5000;
+        const int ready = g_poll(fds, count, TooLong);
+        sleeps += ready == 0;
+        return ready;
+    });
+    QVERIFY(loop.run());
+    QCOMPARE(received, Rounds);
+    QCOMPARE(sleeps, 0);
 }
 
 void tst_PollFunction::thatServesEvents_data()

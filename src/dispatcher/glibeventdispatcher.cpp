@@ -216,7 +216,7 @@ int GLibEventDispatcher::remainingTime(int timerId)
 void GLibEventDispatcher::wakeUp()
 {
     if (GLibSelectorPrivate *selector = d->selector)
-        selector->wakeUp().request();
+        selector->requestWakeUp();
     RaceDetector::doneBefore(this);
 }
 

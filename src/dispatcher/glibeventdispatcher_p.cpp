@@ -84,7 +84,7 @@ void GLibEventDispatcherPrivate::makeSelector()
     selector = started;
     noteActivity();
     // Events may have been posted when nobody could be told.
-    started->wakeUp().request();
+    started->wakeUp().requestHere();
 }
 
 void GLibEventDispatcherPrivate::setPriority(int newPriority)
@@ -198,6 +198,9 @@ bool GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, Turn *turn
     GLibSelectorPrivate *const waiting = selector;
     const bool isRunningLoop = turnFlags.testFlag(QEventLoop::EventLoopExec);
     const auto isWoken = [=] { return waiting->wakeUp().isRequested(); };
+    const auto hasNew = [=] { return waiting->wakeUp().takeElsewhere(); };
+    if (isRunningLoop && !interrupted && waiting->wakeUp().isRequestedElsewhere() && gathering.gather(hasNew))
+        waiting->wakeUp().requestHere();
     bool mayWait = turnFlags.testFlag(QEventLoop::WaitForMoreEvents)
         && !interrupted && !isWoken() && !windowSystem.hasWork(turnFlags);
     if (mayWait && isRunningLoop && !wasWoken && !timers.hasZeroTimers() && !waiting->descriptors().hasReady())
@@ -225,7 +228,7 @@ bool GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, Turn *turn
     // Whoever waits by hand for what an event does needs the call that sends the event to return, as with Qt's GLib
     // dispatcher. A running loop is interrupted by who ends it, and needs no turn without a wait.
     if (result.wasWoken && mayWait && !isRunningLoop)
-        waiting->wakeUp().request();
+        waiting->wakeUp().requestHere();
     turn->waited = look.mayBlock;
     turn->hadWork |= result.glibWorked || result.wasWoken;
     turn->hadNoReason = look.mayBlock && result.isEmpty;

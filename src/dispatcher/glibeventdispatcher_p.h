@@ -5,6 +5,7 @@
 
 #include "glibeventdispatcher.h"
 
+#include "gathering.h"
 #include "shortlook.h"
 #include "socketnotifiers.h"
 #include "windowsystem.h"
@@ -109,6 +110,7 @@ private:
     int level = 0; // how many of them are
     int lastTurnDepth = 0; // the g_main_depth() of the loop that had the last turn
     ShortLook shortLook;
+    Gathering gathering;
     bool isAsleep = false; // may be, as far as its users were told
     bool isSendingEvents = false; // and a loop in one of their handlers has not sent the rest
     bool reportedForeignOwner = false;

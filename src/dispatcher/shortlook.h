@@ -3,6 +3,8 @@
 #ifndef SHORTLOOK_H
 #define SHORTLOOK_H
 
+#include "backoff.h"
+
 #include <algorithm>
 #include <chrono>
 
@@ -10,9 +12,8 @@
  * How long a thread that may sleep looks for a wake-up from another thread first.
  *
  * To be woken up takes some microseconds, in a virtual machine some 50, and as much processor time. A thread that gets its
- * next event sooner is better awake. So a look lasts as long as a few wake-ups have taken lately. Each look in vain
- * doubles the number of sleeps without one that follow, so that a thread to which nobody posts that fast
- * uses next to no time for them.
+ * next event sooner is better awake. So a look lasts as long as a few wake-ups have taken lately. After looks in vain most
+ * sleeps have none, so that a thread to which nobody posts that fast uses next to no time for them.
  */
 class ShortLook
 {
@@ -21,7 +22,6 @@ public:
     using Duration = std::chrono::nanoseconds;
 
     static constexpr Duration Longest = std::chrono::microseconds(50);
-    static constexpr int LongestPause = 1024;
 
     /// To be called before each sleep: calls @p isWoken until it returns true, if that is worth it, but not past @p end. Returns
     /// whether it did.
@@ -41,19 +41,9 @@ public:
     }
 
     /// The first part of look(): returns how long it lasts; zero means that there is none.
-    Duration next()
-    {
-        if (m_pause == 0)
-            return std::min(2 * m_wakeUp, Longest);
-        --m_pause;
-        return Duration::zero();
-    }
+    Duration next() { return m_backoff.isDue() ? std::min(2 * m_wakeUp, Longest) : Duration::zero(); }
     /// The last part of look().
-    void note(bool hasFound)
-    {
-        m_nextPause = hasFound ? 1 : std::min(2 * m_nextPause, LongestPause);
-        m_pause = hasFound ? 0 : m_nextPause;
-    }
+    void note(bool hasFound) { m_backoff.note(hasFound); }
     /// To be called after each sleep that was ended by another thread: how long that took.
     void noteWakeUp(Duration duration)
     {
@@ -62,8 +52,7 @@ public:
 
 private:
     Duration m_wakeUp{0}; // the mean of the last ones
-    int m_pause = 0; // sleeps before the next look
-    int m_nextPause = 1;
+    Backoff m_backoff;
 };
 
 #endif

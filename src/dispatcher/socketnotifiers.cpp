@@ -48,7 +48,7 @@ void SocketNotifiers::add(QSocketNotifier *notifier)
 
     if (!m_selector->watch(fd, notifiers.events())) {
         m_invalid.push_back(notifier);
-        m_selector->wakeUp().request();
+        m_selector->wakeUp().requestHere();
         return;
     }
     if (!isKnown) {

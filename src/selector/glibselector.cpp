@@ -125,7 +125,7 @@ std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()
 
 void GLibSelector::wakeUp()
 {
-    d->m_wakeUp.request();
+    d->requestWakeUp();
 }
 
 void GLibSelector::close()

@@ -111,7 +111,7 @@ void GLibSelectorPrivate::noteChange()
     if (m_glibDriver)
         m_glibDriver->dropEndedPolls(false);
     if (isPolling())
-        m_wakeUp.request();
+        m_wakeUp.requestHere();
 }
 
 void GLibSelectorPrivate::beginWait()

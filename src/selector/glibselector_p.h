@@ -76,6 +76,14 @@ public:
     /// The time of the last look, or after GLib's sources were dispatched in it.
     TimePoint now() const { return m_now; }
 
+    /// From any thread.
+    void requestWakeUp()
+    {
+        if (isBoundToThisThread())
+            m_wakeUp.requestHere();
+        else
+            m_wakeUp.request();
+    }
     /// To be called when a turn starts to look at everything: returns whether a wake-up was requested since the last
     /// look(), and forgets those before it.
     bool takeWakeUp();

@@ -29,8 +29,8 @@ public:
     WakeUp(const WakeUp &) = delete;
     WakeUp &operator=(const WakeUp &) = delete;
 
-    /// Ends the poll that is running, or keeps the next one from sleeping. From any thread; all other functions
-    /// are for the thread that polls.
+    /// Ends the poll that is running, or keeps the next one from sleeping. From any thread, and from a signal handler; all
+    /// other functions are for the thread that polls.
     void request()
     {
         // Both sides write their own flag and then read the other's, so one of them sees it.
@@ -41,11 +41,29 @@ public:
         if (polling == Polling::Context || (polling == Polling::Descriptor && !wasRequested))
             signal(polling);
     }
+    /// The same for the thread that polls, without the cost of an exchange.
+    void requestHere()
+    {
+        m_requestedHere.store(true, std::memory_order_relaxed);
+        if (polling() != Polling::Nothing) // a source's prepare() or a poll function is running
+            request();
+    }
 
-    bool isRequested() const { return m_requested.load(std::memory_order_seq_cst); }
+    bool isRequested() const { return m_requestedHere.load(std::memory_order_relaxed) || isRequestedElsewhere(); }
+    /// Whether another thread has requested a wake-up.
+    bool isRequestedElsewhere() const { return m_requested.load(std::memory_order_seq_cst); }
 
     /// Returns whether a wake-up was requested, and forgets it. What it may be for has to be looked at after that.
     bool take()
+    {
+        // A signal handler may come between these two, and then what it requests is covered by this call.
+        const bool wasRequestedHere = m_requestedHere.load(std::memory_order_relaxed);
+        if (wasRequestedHere)
+            m_requestedHere.store(false, std::memory_order_relaxed);
+        return takeElsewhere() || wasRequestedHere;
+    }
+    /// The same for what another thread has requested.
+    bool takeElsewhere()
     {
         return m_requested.load(std::memory_order_relaxed)
             && m_requested.exchange(false, std::memory_order_seq_cst);
@@ -76,6 +94,7 @@ private:
     void signal(Polling polling);
 
     std::atomic<bool> m_requested{false};
+    std::atomic<bool> m_requestedHere{false};
     std::atomic<Polling> m_polling{Polling::Nothing};
     GMainContext *const m_context;
     int m_readEnd = -1;
