@@ -272,5 +272,7 @@ Family eventFamily()
     Workload nothing { u"process-events"_s, u"processEvents() with nothing to do"_s,
                        { { u"per call"_s } }, processEvents };
 
+    for (Workload *workload : { &self, &batch, &zero, &nothing })
+        workload->singleThread = true;
     return { u"Events"_s, { self, watched, traced, batch, flood, pingPong, zero, nothing } };
 }

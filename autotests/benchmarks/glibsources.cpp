@@ -151,5 +151,8 @@ Family glibFamily()
     idle.needsGLib = true;
     idle.figures[0].bounds = { { 2, Bound::Nothing } };
 
-    return { u"GLib's sources under Qt's loop"_s, { dispatch, pingPong, beside, idle } };
+    Family family { u"GLib's sources under Qt's loop"_s, { dispatch, pingPong, beside, idle } };
+    for (Workload &workload : family.workloads)
+        workload.singleThread = true;
+    return family;
 }

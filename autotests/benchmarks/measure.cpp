@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -52,6 +53,23 @@ Usage usageOfProcess()
 Usage operator-(const Usage &left, const Usage &right)
 {
     return { left.cpu - right.cpu, left.waits - right.waits, left.delayed - right.delayed };
+}
+
+void useOneProcessor(int round)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return; // More processors than the set has room for.
+    int before = round % CPU_COUNT(&allowed);
+    for (std::size_t number = 0; number < CPU_SETSIZE; ++number) {
+        if (CPU_ISSET(number, &allowed) && before-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(number, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+    }
 }
 
 Loop::Loop(const Task &task)

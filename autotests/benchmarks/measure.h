@@ -43,6 +43,9 @@ Usage usageOfThread();
 Usage usageOfProcess();
 Usage operator-(const Usage &left, const Usage &right);
 
+/// Keeps the process on one processor, for all contenders of a round on the same: those of a virtual machine differ in speed.
+void useOneProcessor(int round);
+
 /// The outer loop of the measurement: Qt's, or GLib's for a guest and for a limit.
 class Loop
 {

@@ -381,5 +381,7 @@ Family socketFamily()
         family.workloads.append(workload);
     }
 
+    for (Workload &workload : family.workloads)
+        workload.singleThread = true;
     return family;
 }

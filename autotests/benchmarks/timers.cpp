@@ -372,5 +372,7 @@ Family timerFamily()
         family.workloads.append(workload);
     }
 
+    for (Workload &workload : family.workloads)
+        workload.singleThread = true;
     return family;
 }
