@@ -48,7 +48,7 @@ bool isQtServed(Work work, int floodPriority)
     return rankOf(work) <= floodPriority || (Loop::isQts(loopKind()) && !isQtGLib());
 }
 
-/// While Qt floods itself and GLib had no work, exec() looks at GLib every 5 us. No machine takes
+/// While Qt floods itself and GLib had no work, exec() looks at GLib every 20 us. No machine takes
 /// as many turns in that time.
 constexpr int Patience = 10'000;
 

@@ -5,6 +5,8 @@
 
 #include "backoff.h"
 
+#include "../timers/monotonicclock.h"
+
 #include <chrono>
 
 /**
@@ -18,7 +20,7 @@
 class Gathering
 {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
 
     static constexpr Clock::duration Step = std::chrono::microseconds(2);
     static constexpr Clock::duration Longest = std::chrono::microseconds(20);

@@ -5,6 +5,8 @@
 
 #include "backoff.h"
 
+#include "../timers/monotonicclock.h"
+
 #include <algorithm>
 #include <chrono>
 
@@ -18,7 +20,7 @@
 class ShortLook
 {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
     using Duration = std::chrono::nanoseconds;
 
     static constexpr Duration Longest = std::chrono::microseconds(50);

@@ -3,6 +3,8 @@
 #ifndef CONTEXTOWNERSHIP_H
 #define CONTEXTOWNERSHIP_H
 
+#include "../timers/monotonicclock.h"
+
 #include <glib.h>
 
 #include <chrono>
@@ -11,7 +13,7 @@
 class ContextOwnership
 {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
 
     enum State {
         Borrowed, ///< Acquired for the length of each look.

@@ -119,15 +119,6 @@ void Descriptors::lookAgain()
         pollNow(0);
 }
 
-void Descriptors::lookBesideSet()
-{
-    beginLook();
-    flush(Changes::AreOftenUndone);
-    if (m_polled.count() > 0)
-        pollNow(1);
-    finishLook(false);
-}
-
 /// Without waiting, from that element of pollFds() on: the first one is the set.
 void Descriptors::pollNow(std::size_t first)
 {

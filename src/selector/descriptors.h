@@ -7,6 +7,8 @@
 #include "filetype.h"
 #include "polllist.h"
 
+#include "../timers/monotonicclock.h"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +38,7 @@
 class Descriptors
 {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
     using TimePoint = Clock::time_point;
     using Duration = Clock::duration;
     using Events = unsigned; ///< Those of GIOCondition and poll(2).
@@ -93,9 +95,6 @@ public:
     void note(const GPollFD *polled, std::size_t count);
     /// As note(), after other code has run that may have read the descriptor: only takes in what no later poll would find.
     void noteLate(const GPollFD &polled);
-    /// A look of its own at those that are polled, without waiting. Those in the epoll set, which costs as much as several
-    /// of them, are left to the next look.
-    void lookBesideSet();
     /// Whether watch() has changed something since the last flush().
     bool isChanged() const { return !m_pending.empty(); }
     /// To be called between note() and finishLook() if code has run meanwhile that may have read, closed or changed

@@ -17,7 +17,11 @@ static_assert(sizeof(GPollFD) == sizeof(pollfd), "GLib documents them to be the 
 
 namespace {
 
-/// How often the look at the descriptors alone is left out after it found nothing.
+/// After how many intervals GLib's sources are asked, if none of their descriptors has become ready meanwhile.
+constexpr int IntervalsOfSources = 4;
+/// With more descriptors a poll costs as much as it does to ask the sources.
+constexpr std::size_t FewDescriptors = 16;
+/// How often a poll before the one that sleeps is left out after it found nothing.
 constexpr int QuickLookPause = 8;
 /// How long a poll that fails is followed by a sleep, lest the loop runs at full speed.
 constexpr Descriptors::Duration SleepAfterFailure = 10ms;
@@ -28,10 +32,9 @@ void enter(Activity *activity, Activity::Step step)
         activity->enter(step);
 }
 
-bool isAnyReady(const std::vector<GPollFD> &fds, std::size_t count)
+bool isAnyReady(const GPollFD *fds, std::size_t count)
 {
-    return std::any_of(fds.begin(), fds.begin() + std::ptrdiff_t(count),
-                       [](const GPollFD &fd) { return fd.revents != 0; });
+    return std::any_of(fds, fds + count, [](const GPollFD &fd) { return fd.revents != 0; });
 }
 
 /// poll(2) with the resolution of the clock.
@@ -126,8 +129,9 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     if (m_glibDriver)
         m_glibDriver->takeLatePolled();
     Result result;
-    if (isSettledWithoutGLib(loop, look)) {
+    if (isSettledWithoutSources(loop, look)) {
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
+        m_descriptors.requireCheck();
         return result;
     }
 
@@ -136,7 +140,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     const ContextOwnership::Scope owner(m_ownership);
     ContextIteration iteration(m_context, m_iterations);
     EventLoop::Demand demand;
-    std::size_t glibCount = 0;
+    std::size_t ownCount = 0; // of m_pollFds
+    std::size_t glibCount = 0; // ... that follow
     bool isPrepared = false; // one of GLib's sources is ready without a poll
     bool isGLibReady = false; // ... or may be after it
     {
@@ -150,10 +155,10 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         }
         std::optional<Duration> glibLimit;
         if (owner.isOwned())
-            glibLimit = iteration.query(m_pollFds);
+            glibLimit = iteration.query(m_glibFds);
         else
-            m_pollFds.clear();
-        glibCount = m_pollFds.size();
+            m_glibFds.clear();
+        glibCount = m_glibFds.size();
 
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
         limit = std::min(limit, glibLimit.value_or(limit));
@@ -162,19 +167,20 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // returns, unless only higher priorities matter.
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
+        ownCount = collectPollFds(pollsDescriptors, true);
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
-            poll(owner.isOwned(), pollsDescriptors, limit, &result);
+            poll(owner.isOwned(), ownCount, limit, &result);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
-        m_lastLook = m_now;
-        isGLibReady = isAnyReady(m_pollFds, glibCount)
+        m_lastPoll = m_lastIteration = m_now;
+        isGLibReady = isAnyReady(m_pollFds.data() + ownCount, glibCount)
             || (glibLimit && m_now - start >= *glibLimit - 1ms); // GLib has rounded it up
     }
 
     if (owner.isOwned()) {
         const int lowest = m_glibDriver ? m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
-        const bool isDispatching = iteration.check(m_pollFds.data(), glibCount);
+        const bool isDispatching = iteration.check(m_pollFds.data() + ownCount, glibCount);
         if (m_glibDriver)
             m_glibDriver->unrank();
         if (isDispatching) {
@@ -207,21 +213,57 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     return result;
 }
 
-/// Whether a look at GLib is not worth it: it had nothing to do a moment ago, and the loop has work.
-bool GLibSelectorPrivate::isSettledWithoutGLib(EventLoop &loop, const Look &look)
+/// Whether GLib's sources need not be asked: they had nothing to do a moment ago, and the loop has work. Their descriptors
+/// are polled meanwhile, if they are few.
+bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &look)
 {
-    if (!m_glibIsIdle || m_now - m_lastLook >= look.interval)
+    const bool pollsGLib = m_glibFds.size() <= FewDescriptors && !m_hasPollFunction;
+    if (!m_glibIsIdle || m_now - m_lastIteration >= (pollsGLib ? IntervalsOfSources : 1) * look.interval)
         return false;
     const EventLoop::Demand demand = loop.demand();
-    if (demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady()))
+    const bool loopHasWork = demand.hasIdleWork || hasWork(demand, m_now);
+    if (loopHasWork) {
+        const bool isChanged = demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady());
+        if (!isChanged && m_now - m_lastPoll < look.interval)
+            return true;
+    } else if (!look.mayBlock || m_skipQuickLooks-- > 0) {
         return false;
-    if (demand.hasIdleWork || hasWork(demand, m_now))
-        return true;
-    if (!demand.descriptors || !look.mayBlock || m_skipQuickLooks-- > 0)
+    }
+
+    if (demand.descriptors) {
+        m_descriptors.beginLook();
+        m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
+    }
+    const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
+    // To poll the context's wake-up alone takes longer than to ask the sources.
+    if (!pollsDescriptors && m_glibFds.size() <= 1)
         return false;
-    m_descriptors.lookBesideSet();
-    m_skipQuickLooks = m_descriptors.hasReady() ? 0 : QuickLookPause;
-    return m_descriptors.hasReady();
+    const std::size_t ownCount = collectPollFds(pollsDescriptors, pollsGLib);
+    const int count = g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0);
+    if (loopHasWork)
+        m_lastPoll = m_now = Clock::now();
+    if (count > 0) {
+        m_descriptors.note(m_pollFds.data(), ownCount);
+        if (isAnyReady(m_pollFds.data() + ownCount, m_pollFds.size() - ownCount))
+            return false;
+    }
+    if (demand.descriptors)
+        m_descriptors.finishLook(false);
+    m_skipQuickLooks = loopHasWork || m_descriptors.hasReady() ? 0 : QuickLookPause;
+    return loopHasWork || (demand.descriptors && m_descriptors.hasReady());
+}
+
+/// Sets m_pollFds to the loop's descriptors, whose number is returned, and those of GLib's sources. The own ones come first:
+/// they are ready more often, and once poll(2) has found one that is, it no longer enters itself in the queue of each file.
+std::size_t GLibSelectorPrivate::collectPollFds(bool own, bool glib)
+{
+    m_pollFds.clear();
+    if (own)
+        m_pollFds = m_descriptors.pollFds();
+    const std::size_t count = m_pollFds.size();
+    if (glib)
+        m_pollFds.insert(m_pollFds.end(), m_glibFds.begin(), m_glibFds.end());
+    return count;
 }
 
 GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Demand &demand, bool mayBlock,
@@ -237,14 +279,10 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
     return isOwned ? limit : std::min(limit, m_ownership.retryInterval(m_now));
 }
 
-/// Polls what is in m_pollFds, and the loop's descriptors.
-void GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout, Result *result)
+/// Polls m_pollFds, of which so many are the loop's descriptors.
+void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result)
 {
-    const std::size_t glibCount = m_pollFds.size();
-    if (descriptors) {
-        const std::vector<GPollFD> &fds = m_descriptors.pollFds();
-        m_pollFds.insert(m_pollFds.end(), fds.begin(), fds.end());
-    }
+    const std::size_t glibCount = m_pollFds.size() - ownCount;
     m_pollFds.push_back({m_wakeUp.fd(), G_IO_IN, 0});
 
     if (timeout > Duration::zero()) {
@@ -252,8 +290,9 @@ void GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout,
         enter(m_activity, Activity::Step::Asleep);
     }
     const GPollFunc function = isOwned ? g_main_context_get_poll_func(m_context) : g_poll;
+    m_hasPollFunction = function != g_poll;
     int count;
-    if (function == g_poll) {
+    if (!m_hasPollFunction) {
         count = pollFor(m_pollFds, timeout);
     } else {
         // It may run an event loop.
@@ -271,7 +310,7 @@ void GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout,
     if (timeout > Duration::zero()) {
         m_now = Clock::now();
         const bool isWakeUp = m_pollFds.back().revents != 0;
-        m_counters.wake(m_now, count, isWakeUp, isAnyReady(m_pollFds, glibCount));
+        m_counters.wake(m_now, count, isWakeUp, isAnyReady(m_pollFds.data() + ownCount, glibCount));
         if (isWakeUp)
             result->wakeUpTime = m_now - m_wakeUp.signalTime();
         enter(m_activity, Activity::Step::Preparing);
@@ -279,8 +318,7 @@ void GLibSelectorPrivate::poll(bool isOwned, bool descriptors, Duration timeout,
 
     if (m_pollFds.back().revents)
         m_wakeUp.drain();
-    if (descriptors)
-        m_descriptors.note(m_pollFds.data() + glibCount, m_pollFds.size() - 1 - glibCount);
+    m_descriptors.note(m_pollFds.data(), ownCount);
     result->error = std::error_code(failure == EINTR ? 0 : failure, std::generic_category());
 }
 

@@ -13,6 +13,7 @@
 #include "wakeup.h"
 
 #include "../diagnosis/counters.h"
+#include "../timers/monotonicclock.h"
 
 #include <atomic>
 
@@ -31,7 +32,7 @@ int toMilliseconds(Descriptors::Duration duration);
 class GLibSelectorPrivate final
 {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
     using TimePoint = Clock::time_point;
     using Duration = Clock::duration;
     static constexpr TimePoint Never = EventLoop::Never;
@@ -40,8 +41,8 @@ public:
     struct Look
     {
         bool mayBlock = false;
-        /// While the loop has work all the time: how long GLib, if it had none, and the kernel may be left alone.
-        /// Zero means that everything is looked at.
+        /// While the loop has work all the time: how long the kernel may be left alone, and GLib's sources some times as
+        /// long, if they had none. Zero means that everything is looked at.
         Duration interval{0};
     };
 
@@ -122,9 +123,10 @@ private:
 
     std::error_code checkAdded(int fd) const;
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
-    bool isSettledWithoutGLib(EventLoop &loop, const Look &look);
+    bool isSettledWithoutSources(EventLoop &loop, const Look &look);
+    std::size_t collectPollFds(bool own, bool glib);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
-    void poll(bool isOwned, bool descriptors, Duration timeout, Result *result);
+    void poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result);
     bool hasWork(const EventLoop::Demand &demand, TimePoint now) const
     {
         return hasWork(demand) || demand.deadline <= now;
@@ -140,10 +142,13 @@ private:
     std::unique_ptr<GLibDriver> m_glibDriver;
 
     std::vector<void *> m_data; // of GLibSelector's users, by descriptor number
+    std::vector<GPollFD> m_glibFds; // what GLib's sources poll, when they were asked last
     std::vector<GPollFD> m_pollFds; // kept for its memory
     TimePoint m_now;
-    TimePoint m_lastLook; // at GLib
-    bool m_glibIsIdle = false; // it had nothing to do then
+    TimePoint m_lastPoll;
+    TimePoint m_lastIteration; // of GLib's sources
+    bool m_glibIsIdle = false; // they had nothing to do then
+    bool m_hasPollFunction = false; // the context has one of the program's
     bool m_hasTakenWakeUp = false; // look() has, and no turn has looked yet at what it is for
     int m_skipQuickLooks = 0;
 

@@ -4,6 +4,8 @@
 
 #include "forks.h"
 
+#include "../timers/monotonicclock.h"
+
 #include <cerrno>
 #include <cstdint>
 
@@ -69,7 +71,7 @@ int WakeUp::fd()
 void WakeUp::signal(Polling polling)
 {
     m_waker.note();
-    m_signalTime.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+    m_signalTime.store(MonotonicClock::now(), std::memory_order_relaxed);
     const std::uint64_t one = 1;
     // EAGAIN means that the descriptor is readable already.
     if (polling == Polling::Context || (write(m_writeEnd, &one, sizeof one) < 0 && errno != EAGAIN))

@@ -3,6 +3,7 @@
 #ifndef TIMERQUEUE_H
 #define TIMERQUEUE_H
 
+#include "monotonicclock.h"
 #include "timerheap.h"
 #include "timerpool.h"
 #include "timertables.h"
@@ -33,7 +34,7 @@
  */
 class TimerQueue {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = MonotonicClock;
     using TimePoint = TimerData::TimePoint;
     using Duration = TimerData::Duration;
 
