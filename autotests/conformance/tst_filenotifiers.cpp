@@ -2,10 +2,11 @@
 
 #include "eventlooptest.h"
 
+#include <QtCore/QScopeGuard>
 #include <QtCore/QTemporaryDir>
 #include <QtCore/QTimer>
 
-#include <glib.h>
+#include <glib-unix.h>
 
 #ifdef Q_OS_LINUX
 #    include <sched.h>
@@ -29,6 +30,8 @@ private Q_SLOTS:
     void everyChangeIsReported();
     void changeIsKeptWhileTheNotifierIsOff_data();
     void changeIsKeptWhileTheNotifierIsOff();
+    void everyChangeIsReportedToAGLibSource_data();
+    void everyChangeIsReportedToAGLibSource();
     void changesAreReportedInASetOfTheProgram_data();
     void changesAreReportedInASetOfTheProgram();
 };
@@ -261,6 +264,44 @@ void tst_FileNotifiers::changeIsKeptWhileTheNotifierIsOff()
     }
     QVERIFY(runUntil([&] { return activations > 0; }));
     QCOMPARE(activations, 1);
+}
+
+void tst_FileNotifiers::everyChangeIsReportedToAGLibSource_data()
+{
+    everyChangeIsReported_data();
+}
+
+/// It comes at any time between the polls of a loop whose handlers return soon.
+void tst_FileNotifiers::everyChangeIsReportedToAGLibSource()
+{
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix)
+        QSKIP("Qt's UNIX dispatcher knows nothing of GLib's sources");
+    QFETCH(File, file);
+    QFETCH(Beside, beside);
+    const FileDescriptor fd(::open(pathOf(file), O_RDONLY | O_CLOEXEC));
+    int reports = 0;
+    const auto report = [](int, GIOCondition, gpointer data) -> gboolean {
+        ++*static_cast<int *>(data);
+        return G_SOURCE_CONTINUE;
+    };
+    const guint source = g_unix_fd_add(fd, G_IO_PRI, report, &reports);
+    const auto remover = qScopeGuard([=] { g_source_remove(source); });
+    const Situation situation(beside);
+    Channel channel;
+    channel.write();
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    Changer changer(file);
+    int turnsLeft = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        if (--turnsLeft == 0)
+            changer.change();
+    });
+    for (int i = 1; i <= 5 * Changes; ++i) {
+        turnsLeft = i;
+        reports = 0;
+        QVERIFY2(runUntil([&] { return turnsLeft <= 0 && reports > 0; }),
+                 qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
+    }
 }
 
 void tst_FileNotifiers::changesAreReportedInASetOfTheProgram_data()

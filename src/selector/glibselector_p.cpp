@@ -5,6 +5,7 @@
 #include "../diagnosis/activity.h"
 
 #include <algorithm>
+#include <iterator>
 #include <cerrno>
 #include <limits>
 #include <thread>
@@ -32,9 +33,14 @@ void enter(Activity *activity, Activity::Step step)
         activity->enter(step);
 }
 
+bool isReady(const GPollFD &fd)
+{
+    return fd.revents != 0;
+}
+
 bool isAnyReady(const GPollFD *fds, std::size_t count)
 {
-    return std::any_of(fds, fds + count, [](const GPollFD &fd) { return fd.revents != 0; });
+    return std::any_of(fds, fds + count, isReady);
 }
 
 /// poll(2) with the resolution of the clock.
@@ -167,9 +173,12 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // returns, unless only higher priorities matter.
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
+        if (!m_glibReports.empty())
+            limit = Duration::zero();
         ownCount = collectPollFds(pollsDescriptors, true);
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
             poll(owner.isOwned(), ownCount, limit, &result);
+        takeGLibReports(m_pollFds.data() + ownCount, glibCount, iteration.priority() == G_MAXINT);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
@@ -244,13 +253,36 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
         m_descriptors.note(m_pollFds.data(), ownCount);
-        if (isAnyReady(m_pollFds.data() + ownCount, m_pollFds.size() - ownCount))
+        std::copy_if(m_pollFds.begin() + std::ptrdiff_t(ownCount), m_pollFds.end(), std::back_inserter(m_glibReports), isReady);
+        if (!m_glibReports.empty())
             return false;
     }
     if (demand.descriptors)
         m_descriptors.finishLook(false);
     m_skipQuickLooks = loopHasWork || m_descriptors.hasReady() ? 0 : QuickLookPause;
     return loopHasWork || (demand.descriptors && m_descriptors.hasReady());
+}
+
+/// Adds to the results of a poll of @p fds what was found before, if no later poll would find it. @p areAll tells whether all
+/// sources are polled, not only those of high priority.
+void GLibSelectorPrivate::takeGLibReports(GPollFD *fds, std::size_t count, bool areAll)
+{
+    if (m_glibReports.empty())
+        return;
+    const auto isTaken = [=](const GPollFD &report) {
+        GPollFD *const end = fds + count;
+        GPollFD *const polled = std::find_if(fds, end, [&](const GPollFD &fd) { return fd.fd == report.fd; });
+        if (polled != end && (polled->revents & report.revents) == report.revents)
+            return true;
+        const FileType type = fileType(report.fd);
+        if (type == FileType::LevelTriggered || type == FileType::Unknown)
+            return true;
+        if (polled == end)
+            return areAll;
+        polled->revents |= report.revents & (polled->events | G_IO_ERR | G_IO_HUP);
+        return true;
+    };
+    m_glibReports.erase(std::remove_if(m_glibReports.begin(), m_glibReports.end(), isTaken), m_glibReports.end());
 }
 
 /// Sets m_pollFds to the loop's descriptors, whose number is returned, and those of GLib's sources. The own ones come first:

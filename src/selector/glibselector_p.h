@@ -125,6 +125,7 @@ private:
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutSources(EventLoop &loop, const Look &look);
     std::size_t collectPollFds(bool own, bool glib);
+    void takeGLibReports(GPollFD *fds, std::size_t count, bool areAll);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
     void poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result);
     bool hasWork(const EventLoop::Demand &demand, TimePoint now) const
@@ -143,6 +144,7 @@ private:
 
     std::vector<void *> m_data; // of GLibSelector's users, by descriptor number
     std::vector<GPollFD> m_glibFds; // what GLib's sources poll, when they were asked last
+    std::vector<GPollFD> m_glibReports; // found ready since
     std::vector<GPollFD> m_pollFds; // kept for its memory
     TimePoint m_now;
     TimePoint m_lastPoll;
