@@ -32,6 +32,7 @@ private Q_SLOTS:
     void changeIsKeptWhileTheNotifierIsOff();
     void everyChangeIsReportedToAGLibSource_data();
     void everyChangeIsReportedToAGLibSource();
+    void changeIsReportedToBoth();
     void changesAreReportedInASetOfTheProgram_data();
     void changesAreReportedInASetOfTheProgram();
 };
@@ -301,6 +302,30 @@ void tst_FileNotifiers::everyChangeIsReportedToAGLibSource()
         reports = 0;
         QVERIFY2(runUntil([&] { return turnsLeft <= 0 && reports > 0; }),
                  qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
+    }
+}
+
+/// A notifier and a GLib source for the same descriptor.
+void tst_FileNotifiers::changeIsReportedToBoth()
+{
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix)
+        QSKIP("Qt's UNIX dispatcher knows nothing of GLib's sources");
+    const FileDescriptor fd(::open(pathOf(File::Mounts), O_RDONLY | O_CLOEXEC));
+    int reports = 0;
+    const auto report = [](int, GIOCondition, gpointer data) -> gboolean {
+        ++*static_cast<int *>(data);
+        return G_SOURCE_CONTINUE;
+    };
+    const guint source = g_unix_fd_add(fd, G_IO_PRI, report, &reports);
+    const auto remover = qScopeGuard([=] { g_source_remove(source); });
+    QSocketNotifier notifier(fd, QSocketNotifier::Exception);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+    Changer changer(File::Mounts);
+    for (int i = 1; i <= Changes; ++i) {
+        changer.change();
+        QVERIFY2(runUntil([&] { return activations == i && reports == i; }),
+                 qPrintable(QStringLiteral("%1 activations, %2 reports").arg(activations).arg(reports)));
     }
 }
 

@@ -86,6 +86,8 @@ public:
     }
     /// Whether there is anything to poll, after flush().
     bool isPolled() const { return m_armedCount > 0 || m_polled.count() > 0; }
+    /// ... and whether @p fd is.
+    bool isPolled(int fd) const { return m_polled.contains(fd); }
     /// What to poll. Elements with a negative number are to be ignored.
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
     /// Another number after each change of pollFds().

@@ -235,7 +235,10 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         const bool isChanged = demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady());
         if (!isChanged && m_now - m_lastPoll < look.interval)
             return true;
-    } else if (!look.mayBlock || m_skipQuickLooks-- > 0) {
+    } else if (!look.mayBlock) {
+        return false;
+    } else if (m_skipQuickLooks > 0) {
+        --m_skipQuickLooks;
         return false;
     }
 
@@ -252,6 +255,7 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
+        shareResults(ownCount, m_pollFds.size() - ownCount);
         m_descriptors.note(m_pollFds.data(), ownCount);
         std::copy_if(m_pollFds.begin() + std::ptrdiff_t(ownCount), m_pollFds.end(), std::back_inserter(m_glibReports), isReady);
         if (!m_glibReports.empty())
@@ -261,6 +265,25 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_descriptors.finishLook(false);
     m_skipQuickLooks = loopHasWork || m_descriptors.hasReady() ? 0 : QuickLookPause;
     return loopHasWork || (demand.descriptors && m_descriptors.hasReady());
+}
+
+/// Gives what m_pollFds has found for a file to both the loop and GLib: a file that reports a change to one poll only has told the
+/// first of two elements.
+void GLibSelectorPrivate::shareResults(std::size_t ownCount, std::size_t glibCount)
+{
+    const auto own = m_pollFds.begin();
+    const auto glib = own + std::ptrdiff_t(ownCount);
+    std::for_each(glib, glib + std::ptrdiff_t(glibCount), [&](GPollFD &second) {
+        if (!m_descriptors.isPolled(second.fd))
+            return;
+        const auto first = std::find_if(own, glib, [&](const GPollFD &fd) { return fd.fd == second.fd; });
+        if (first == glib)
+            return;
+        constexpr unsigned Always = G_IO_ERR | G_IO_HUP | G_IO_NVAL;
+        const unsigned found = first->revents | second.revents;
+        first->revents = gushort(found & (first->events | Always));
+        second.revents = gushort(found & (second.events | Always));
+    });
 }
 
 /// Adds to the results of a poll of @p fds what was found before, if no later poll would find it. @p areAll tells whether all
@@ -333,6 +356,8 @@ void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration time
         m_pollFds = std::move(fds);
     }
     const int failure = count < 0 ? errno : 0;
+    if (count > 0)
+        shareResults(ownCount, glibCount);
     if (count < 0) {
         for (GPollFD &fd : m_pollFds)
             fd.revents = 0;

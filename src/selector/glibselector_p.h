@@ -125,6 +125,7 @@ private:
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutSources(EventLoop &loop, const Look &look);
     std::size_t collectPollFds(bool own, bool glib);
+    void shareResults(std::size_t ownCount, std::size_t glibCount);
     void takeGLibReports(GPollFD *fds, std::size_t count, bool areAll);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
     void poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result);

@@ -57,15 +57,15 @@ void WakeUp::close()
         ::close(m_writeEnd);
 }
 
-int WakeUp::fd()
+/// A forked child must not wake its parent, nor take the parent's wake-ups. To be called before other threads of the child may
+/// write to the descriptor.
+void WakeUp::leaveParent()
 {
-    // A forked child must not wake its parent, nor take the parent's wake-ups.
-    if (m_forks != forkCount()) {
-        m_forks = forkCount();
-        close();
-        open();
-    }
-    return m_readEnd;
+    if (m_forks == forkCount())
+        return;
+    m_forks = forkCount();
+    close();
+    open();
 }
 
 void WakeUp::signal(Polling polling)

@@ -72,6 +72,8 @@ public:
     /// To be set before the last look at isRequested() in front of a poll.
     void setPolling(Polling polling)
     {
+        if (polling == Polling::Descriptor)
+            leaveParent();
         if (polling == Polling::Nothing) // then who sees it too late wakes in vain
             m_polling.store(polling, std::memory_order_relaxed);
         else
@@ -84,13 +86,14 @@ public:
     /// When that was the last time.
     std::chrono::steady_clock::time_point signalTime() const { return m_signalTime.load(std::memory_order_relaxed); }
 
-    /// To be polled for readability, and drained when it was found readable.
-    int fd();
+    /// To be polled for readability, and drained when it was found readable. Another one after a fork.
+    int fd() const { return m_readEnd; }
     void drain();
 
 private:
     void open();
     void close();
+    void leaveParent();
     void signal(Polling polling);
 
     std::atomic<bool> m_requested{false};
