@@ -140,8 +140,8 @@ int measureInThisProcess(int argc, char **argv, const Workload &workload, Kind k
 {
     alarm(secondsAllowed(workload, quick));
     constexpr int mostInQuick = 200;
-    if (workload.singleThread)
-        useOneProcessor(round);
+    if (workload.isPinned)
+        useProcessor(round);
     Task task;
     task.kind = kind;
     task.size = quick ? std::min(workload.size, mostInQuick) : workload.size;

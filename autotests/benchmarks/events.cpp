@@ -273,6 +273,6 @@ Family eventFamily()
                        { { u"per call"_s } }, processEvents };
 
     for (Workload *workload : { &self, &batch, &zero, &nothing })
-        workload->singleThread = true;
+        workload->isPinned = true;
     return { u"Events"_s, { self, watched, traced, batch, flood, pingPong, zero, nothing } };
 }

@@ -153,6 +153,6 @@ Family glibFamily()
 
     Family family { u"GLib's sources under Qt's loop"_s, { dispatch, pingPong, beside, idle } };
     for (Workload &workload : family.workloads)
-        workload.singleThread = true;
+        workload.isPinned = true;
     return family;
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include <sched.h>
 #include <sys/resource.h>
@@ -55,21 +56,26 @@ Usage operator-(const Usage &left, const Usage &right)
     return { left.cpu - right.cpu, left.waits - right.waits, left.delayed - right.delayed };
 }
 
-void useOneProcessor(int round)
+void useProcessor(int number)
 {
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return; // More processors than the set has room for.
-    int before = round % CPU_COUNT(&allowed);
-    for (std::size_t number = 0; number < CPU_SETSIZE; ++number) {
-        if (CPU_ISSET(number, &allowed) && before-- == 0) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(number, &one);
-            sched_setaffinity(0, sizeof one, &one);
-            return;
+    // What is allowed before the first call.
+    static const std::vector<std::size_t> processors = [] {
+        std::vector<std::size_t> allowed;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        sched_getaffinity(0, sizeof set, &set); // fails if there are more processors than the set has room for
+        for (std::size_t processor = 0; processor < CPU_SETSIZE; ++processor) {
+            if (CPU_ISSET(processor, &set))
+                allowed.push_back(processor);
         }
-    }
+        return allowed;
+    }();
+    if (processors.empty())
+        return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processors[static_cast<std::size_t>(number) % processors.size()], &one);
+    sched_setaffinity(0, sizeof one, &one);
 }
 
 Loop::Loop(const Task &task)

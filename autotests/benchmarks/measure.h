@@ -43,8 +43,9 @@ Usage usageOfThread();
 Usage usageOfProcess();
 Usage operator-(const Usage &left, const Usage &right);
 
-/// Keeps the process on one processor, for all contenders of a round on the same: those of a virtual machine differ in speed.
-void useOneProcessor(int round);
+/// Keeps the calling thread, and those that it makes, on one processor. Else the figures depend on where the system puts a thread:
+/// the processors of a virtual machine differ in speed, and two threads on one are faster than on two, or slower.
+void useProcessor(int number);
 
 /// The outer loop of the measurement: Qt's, or GLib's for a guest and for a limit.
 class Loop

@@ -162,6 +162,7 @@ Values tcpEcho(const Task &task)
     Loop loop(task);
     return echo(task, server.serverPort(), [&](const std::function<void()> &client) {
         std::thread other([&] {
+            useProcessor(task.round + 1);
             client();
             QMetaObject::invokeMethod(&server, [&loop] { loop.quit(); }, Qt::QueuedConnection);
         });
@@ -215,6 +216,7 @@ Values tcpEchoLimit(const Task &task)
     std::vector<std::unique_ptr<Fd>> connections;
     return echo(task, listener.port, [&](const std::function<void()> &client) {
         std::thread other([&] {
+            useProcessor(task.round + 1);
             client();
             eventfd_write(end, 1);
         });
@@ -367,6 +369,7 @@ Family networkFamily()
         workload.size = size;
         workload.descriptors = 2 * size;
         workload.seconds = 0.5;
+        workload.isPinned = true;
         family.workloads.append(workload);
     }
     Workload manager { u"downloads"_s, u"QNetworkAccessManager, 64 KiB, 6 at a time"_s,

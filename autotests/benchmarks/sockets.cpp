@@ -382,6 +382,6 @@ Family socketFamily()
     }
 
     for (Workload &workload : family.workloads)
-        workload.singleThread = true;
+        workload.isPinned = true;
     return family;
 }

@@ -373,6 +373,6 @@ Family timerFamily()
     }
 
     for (Workload &workload : family.workloads)
-        workload.singleThread = true;
+        workload.isPinned = true;
     return family;
 }

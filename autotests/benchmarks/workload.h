@@ -60,7 +60,7 @@ struct Workload
     bool guest = false;
     bool needsGLib = false; ///< Has GLib sources, which Qt's UNIX dispatcher never dispatches.
     bool needsThread = false; ///< Is about other threads' dispatchers, not the preloaded one.
-    bool singleThread = false; ///< Can be measured on one processor, another one in each round.
+    bool isPinned = false; ///< The process begins on one processor, another one in each round; see useProcessor().
     double seconds = 0.35; ///< About how long one measurement takes.
     int descriptors = 0; ///< About how many files it opens.
 
