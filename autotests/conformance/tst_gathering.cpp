@@ -58,7 +58,8 @@ void tst_Gathering::endsWithTheEvents()
     QCOMPARE(asked, 2);
     while (asked == 2)
         gathering.gather([&] { return ++asked < 5; });
-    QCOMPARE(asked, 5);
+    // The time may end it sooner, if the system gives the processor to somebody else.
+    QVERIFY(asked > 2 && asked <= 5);
 }
 
 void tst_Gathering::inVainBecomesRare()
