@@ -2,7 +2,6 @@
 
 #include "eventlooptest.h"
 
-#include <QtCore/QScopeGuard>
 #include <QtCore/QTemporaryDir>
 #include <QtCore/QTimer>
 
@@ -123,6 +122,29 @@ public:
 
 private:
     guint m_id;
+};
+
+/// A GLib source that counts the reports of a file, to the end of its scope.
+class ReportSource
+{
+public:
+    explicit ReportSource(int fd)
+        : m_id(g_unix_fd_add(fd, G_IO_PRI, report, this))
+    {
+    }
+    ~ReportSource() { g_source_remove(m_id); }
+    Q_DISABLE_COPY_MOVE(ReportSource)
+
+    int reports = 0;
+
+private:
+    static gboolean report(int, GIOCondition, gpointer source)
+    {
+        ++static_cast<ReportSource *>(source)->reports;
+        return G_SOURCE_CONTINUE;
+    }
+
+    const guint m_id;
 };
 
 enum class Beside { Nothing, BusySource, ReadySocket, ZeroTimer, ManyNotifiers };
@@ -280,13 +302,7 @@ void tst_FileNotifiers::everyChangeIsReportedToAGLibSource()
     QFETCH(File, file);
     QFETCH(Beside, beside);
     const FileDescriptor fd(::open(pathOf(file), O_RDONLY | O_CLOEXEC));
-    int reports = 0;
-    const auto report = [](int, GIOCondition, gpointer data) -> gboolean {
-        ++*static_cast<int *>(data);
-        return G_SOURCE_CONTINUE;
-    };
-    const guint source = g_unix_fd_add(fd, G_IO_PRI, report, &reports);
-    const auto remover = qScopeGuard([=] { g_source_remove(source); });
+    ReportSource source(fd);
     const Situation situation(beside);
     Channel channel;
     channel.write();
@@ -299,8 +315,8 @@ void tst_FileNotifiers::everyChangeIsReportedToAGLibSource()
     });
     for (int i = 1; i <= 5 * Changes; ++i) {
         turnsLeft = i;
-        reports = 0;
-        QVERIFY2(runUntil([&] { return turnsLeft <= 0 && reports > 0; }),
+        source.reports = 0;
+        QVERIFY2(runUntil([&] { return turnsLeft <= 0 && source.reports > 0; }),
                  qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
     }
 }
@@ -311,21 +327,15 @@ void tst_FileNotifiers::changeIsReportedToBoth()
     if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix)
         QSKIP("Qt's UNIX dispatcher knows nothing of GLib's sources");
     const FileDescriptor fd(::open(pathOf(File::Mounts), O_RDONLY | O_CLOEXEC));
-    int reports = 0;
-    const auto report = [](int, GIOCondition, gpointer data) -> gboolean {
-        ++*static_cast<int *>(data);
-        return G_SOURCE_CONTINUE;
-    };
-    const guint source = g_unix_fd_add(fd, G_IO_PRI, report, &reports);
-    const auto remover = qScopeGuard([=] { g_source_remove(source); });
+    ReportSource source(fd);
     QSocketNotifier notifier(fd, QSocketNotifier::Exception);
     int activations = 0;
     connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
     Changer changer(File::Mounts);
     for (int i = 1; i <= Changes; ++i) {
         changer.change();
-        QVERIFY2(runUntil([&] { return activations == i && reports == i; }),
-                 qPrintable(QStringLiteral("%1 activations, %2 reports").arg(activations).arg(reports)));
+        QVERIFY2(runUntil([&] { return activations == i && source.reports == i; }),
+                 qPrintable(QStringLiteral("%1 activations, %2 reports").arg(activations).arg(source.reports)));
     }
 }
 

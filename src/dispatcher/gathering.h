@@ -12,10 +12,10 @@
 /**
  * Lets events gather that another thread posts one after the other, before they are sent.
  *
- * If each is sent as soon as it is posted, both threads want the lock of Qt's list at once, for each event, and wait for
- * each other in the kernel. Qt's dispatchers are kept from that by the system calls of each turn. So the thread waits as long as
- * there is a new event in each Step. If another thread does not post that fast, it has looked for one Step in vain, and soon
- * does so rarely.
+ * If each is sent as soon as it is posted, both threads want to lock the list of posted events at once, for each event, and
+ * wait for each other in the kernel. In Qt's dispatchers, the system calls of each turn let some gather. So the thread waits as
+ * long as there is a new event in each Step. If another thread does not post that fast, one Step is lost, and soon it is
+ * tried rarely.
  */
 class Gathering
 {

@@ -12,12 +12,7 @@
 
 Q_LOGGING_CATEGORY(lcDispatcher, "glib.eventdispatcher")
 
-using namespace std::chrono_literals;
-
 namespace {
-
-/// While Qt has work all the time: how long GLib, if it had none, and the kernel are left alone.
-constexpr auto LookInterval = 5us;
 
 static_assert(int(TimerQueue::Accuracy::Precise) == Qt::PreciseTimer
               && int(TimerQueue::Accuracy::Coarse) == Qt::CoarseTimer
@@ -216,8 +211,7 @@ bool GLibEventDispatcherPrivate::wait(Flags turnFlags, bool wasWoken, Turn *turn
     // As in Qt, a wake-up makes processEvents() return, even if its events have just been sent.
     GLibSelectorPrivate::Look look;
     look.mayBlock = mayWait && !wasWoken;
-    if (isRunningLoop)
-        look.interval = LookInterval;
+    look.mayBeQuick = isRunningLoop;
     const GLibSelectorPrivate::Result result = waiting->look(*this, look);
     if (result.wakeUpTime)
         shortLook.noteWakeUp(*result.wakeUpTime);

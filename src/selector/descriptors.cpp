@@ -116,13 +116,13 @@ void Descriptors::lookAgain()
     dropResults();
     flush(Changes::AreOftenUndone);
     if (isPolled())
-        pollNow(0);
+        pollNow();
 }
 
-/// Without waiting, from that element of pollFds() on: the first one is the set.
-void Descriptors::pollNow(std::size_t first)
+/// Without waiting.
+void Descriptors::pollNow()
 {
-    m_pollFds.assign(m_polled.fds().begin() + std::ptrdiff_t(first), m_polled.fds().end());
+    m_pollFds = m_polled.fds();
     if (g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0) > 0)
         note(m_pollFds.data(), m_pollFds.size());
 }
@@ -219,7 +219,7 @@ void Descriptors::finishLook(bool isVerified)
         closeSet();
         // What it reports in vain may have been in the place of others.
         if (isPolled())
-            pollNow(0);
+            pollNow();
     }
     moveIdleOnes();
 }

@@ -160,7 +160,7 @@ private:
     void forgetSet();
     bool isSetLost(int fd, int error);
     void moveIdleOnes();
-    void pollNow(std::size_t first);
+    void pollNow();
     void dropResults()
     {
         if (!m_found.empty())

@@ -18,8 +18,10 @@ static_assert(sizeof(GPollFD) == sizeof(pollfd), "GLib documents them to be the 
 
 namespace {
 
-/// After how many intervals GLib's sources are asked, if none of their descriptors has become ready meanwhile.
-constexpr int IntervalsOfSources = 4;
+/// In quick looks: how often a loop that has work polls, and how often GLib's sources are asked, if none of their
+/// descriptors has become ready meanwhile.
+constexpr Descriptors::Duration PollInterval = 5us;
+constexpr Descriptors::Duration SourcesInterval = 20us;
 /// With more descriptors a poll costs as much as it does to ask the sources.
 constexpr std::size_t FewDescriptors = 16;
 /// How often a poll before the one that sleeps is left out after it found nothing.
@@ -204,7 +206,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // GLib does not tell what it has dispatched. If the loop had work, it may have been that alone.
         result.glibWorked = isDispatching
             && (lowest == G_MAXINT || isGLibReady || (isPrepared && iteration.priority() <= lowest));
-        m_glibIsIdle = !isGLibReady && !result.glibWorked;
+        const bool isKnown = !result.error.value_or(std::error_code()); // the poll may have failed
+        m_glibIsIdle = isKnown && !isGLibReady && !result.glibWorked;
         if (result.glibWorked) {
             m_now = Clock::now();
             m_counters.add(m_counters.inGLib, m_now);
@@ -214,7 +217,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // What has become ready since is left to the next look, in which GLib's priorities count.
         if ((result.glibWorked && m_descriptors.hasReady()) || m_descriptors.isChanged())
             m_descriptors.lookAgain();
-        m_descriptors.finishLook(look.interval == Duration::zero());
+        m_descriptors.finishLook(!look.mayBeQuick);
     }
     result.isEmpty = !result.glibWorked && !demand.hasIdleWork && !hasWork(demand, m_now);
     if (!result.isEmpty)
@@ -226,14 +229,16 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
 /// are polled meanwhile, if they are few.
 bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &look)
 {
+    if (!look.mayBeQuick || !m_glibIsIdle)
+        return false;
     const bool pollsGLib = m_glibFds.size() <= FewDescriptors && !m_hasPollFunction;
-    if (!m_glibIsIdle || m_now - m_lastIteration >= (pollsGLib ? IntervalsOfSources : 1) * look.interval)
+    if (m_now - m_lastIteration >= (pollsGLib ? SourcesInterval : PollInterval))
         return false;
     const EventLoop::Demand demand = loop.demand();
     const bool loopHasWork = demand.hasIdleWork || hasWork(demand, m_now);
     if (loopHasWork) {
         const bool isChanged = demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady());
-        if (!isChanged && m_now - m_lastPoll < look.interval)
+        if (!isChanged && m_now - m_lastPoll < PollInterval)
             return true;
     } else if (!look.mayBlock) {
         return false;
@@ -242,15 +247,15 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         return false;
     }
 
+    // To poll the context's wake-up alone takes longer than to ask the sources.
+    const bool hasDescriptors = demand.descriptors && (m_descriptors.isPolled() || m_descriptors.isChanged());
+    if (!hasDescriptors && m_glibFds.size() <= 1)
+        return false;
     if (demand.descriptors) {
         m_descriptors.beginLook();
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
     }
-    const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
-    // To poll the context's wake-up alone takes longer than to ask the sources.
-    if (!pollsDescriptors && m_glibFds.size() <= 1)
-        return false;
-    const std::size_t ownCount = collectPollFds(pollsDescriptors, pollsGLib);
+    const std::size_t ownCount = collectPollFds(demand.descriptors && m_descriptors.isPolled(), pollsGLib);
     const int count = g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0);
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
@@ -356,12 +361,11 @@ void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration time
         m_pollFds = std::move(fds);
     }
     const int failure = count < 0 ? errno : 0;
-    if (count > 0)
-        shareResults(ownCount, glibCount);
     if (count < 0) {
         for (GPollFD &fd : m_pollFds)
             fd.revents = 0;
     }
+    shareResults(ownCount, glibCount);
     if (failure && failure != EINTR)
         std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
     if (timeout > Duration::zero()) {

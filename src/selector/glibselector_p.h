@@ -41,9 +41,9 @@ public:
     struct Look
     {
         bool mayBlock = false;
-        /// While the loop has work all the time: how long the kernel may be left alone, and GLib's sources some times as
-        /// long, if they had none. Zero means that everything is looked at.
-        Duration interval{0};
+        /// While the loop has work all the time, it is enough to look at the kernel, and at GLib's sources if they had none, at
+        /// short intervals.
+        bool mayBeQuick = false;
     };
 
     struct Result

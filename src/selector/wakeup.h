@@ -29,8 +29,8 @@ public:
     WakeUp(const WakeUp &) = delete;
     WakeUp &operator=(const WakeUp &) = delete;
 
-    /// Ends the poll that is running, or keeps the next one from sleeping. From any thread, and from a signal handler; all
-    /// other functions are for the thread that polls.
+    /// Ends the poll that is running, or keeps the next one from sleeping. From any thread; all other functions
+    /// are for the thread that polls.
     void request()
     {
         // Both sides write their own flag and then read the other's, so one of them sees it.
@@ -56,7 +56,7 @@ public:
     /// Returns whether a wake-up was requested, and forgets it. What it may be for has to be looked at after that.
     bool take()
     {
-        // A signal handler may come between these two, and then what it requests is covered by this call.
+        // What a signal handler of this thread requests between these two is covered by this call.
         const bool wasRequestedHere = m_requestedHere.load(std::memory_order_relaxed);
         if (wasRequestedHere)
             m_requestedHere.store(false, std::memory_order_relaxed);
