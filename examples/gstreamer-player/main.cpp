@@ -43,6 +43,7 @@ private:
     bool build(const QByteArray &pipeline);
     void stop();
     void handleMessage(GstMessage *message);
+    void pauseOrResume();
     void seek(gint64 offset);
     void showProgress();
     void noteFakeSink(const char *kind);
@@ -68,6 +69,7 @@ Player::Player()
     m_timer.setInterval(100);
     m_timer.callOnTimeout([this] {
         ++m_ticks;
+        pauseOrResume();
         showProgress();
     });
 }
@@ -190,7 +192,7 @@ void Player::handleKey(char key)
     switch (key) {
     case ' ':
         m_paused = !m_paused;
-        gst_element_set_state(m_pipeline, m_paused ? GST_STATE_PAUSED : GST_STATE_PLAYING);
+        pauseOrResume();
         break;
     // An arrow key sends three characters. The first two do nothing here.
     case 'A':
@@ -202,6 +204,19 @@ void Player::handleKey(char key)
     case 'D':
         return seek(-GST_SECOND);
     }
+}
+
+/// Sets the state that is wanted, now or at the tick after the change that is under way.
+/// GStreamer 1.22 goes on with a change in another thread, and if a new state is set just then, the
+/// pipeline stays where it is for ever.
+void Player::pauseOrResume()
+{
+    const GstState wanted = m_paused ? GST_STATE_PAUSED : GST_STATE_PLAYING;
+    GstState state = GST_STATE_VOID_PENDING;
+    GstState pending = GST_STATE_VOID_PENDING;
+    gst_element_get_state(m_pipeline, &state, &pending, 0);
+    if (state != wanted && pending == GST_STATE_VOID_PENDING)
+        gst_element_set_state(m_pipeline, wanted);
 }
 
 void Player::seek(gint64 offset)
