@@ -21,15 +21,20 @@ constexpr std::size_t MostKept = 64;
 
 /// So many binary digits of a tolerance count; those behind them are zero.
 constexpr int Digits = 5;
-/// Each number of so many digits is a tolerance, and half as many are for each digit that WidestTolerance has more.
-constexpr unsigned MostGroups = (1u << Digits) + (29 - Digits) * (1u << (Digits - 1));
-static_assert(WidestTolerance < TimerQueue::Duration(1 << 29) && MostGroups <= TimerData::LastGroup + 1);
+constexpr unsigned StepsPerDigit = 1u << (Digits - 1); // a tolerance that is one digit longer has so many steps more
 
-TimerQueue::Duration roundDown(TimerQueue::Duration tolerance)
+/// Tolerances are numbered: the exact ones with few digits, then those that are rounded down.
+unsigned stepOf(TimerQueue::Duration tolerance)
 {
     const auto exact = std::uint64_t(tolerance.count());
     const int dropped = std::max(64 - __builtin_clzll(exact | 1) - Digits, 0);
-    return TimerQueue::Duration(exact >> dropped << dropped);
+    return unsigned(dropped) * StepsPerDigit + unsigned(exact >> dropped);
+}
+
+TimerQueue::Duration toleranceOf(unsigned step)
+{
+    const unsigned dropped = step < 2 * StepsPerDigit ? 0 : step / StepsPerDigit - 1;
+    return TimerQueue::Duration(std::uint64_t(step - dropped * StepsPerDigit) << dropped);
 }
 
 TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Duration interval)
@@ -39,10 +44,10 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
         break;
     case TimerQueue::Accuracy::Coarse:
         if (interval > ShortestCoarseInterval)
-            return roundDown(std::min(interval / 20, WidestTolerance));
+            return std::min(interval / 20, WidestTolerance);
         break;
     case TimerQueue::Accuracy::VeryCoarse:
-        return roundDown(std::min(interval / 4, WidestTolerance));
+        return std::min(interval / 4, WidestTolerance);
     }
     return 0ns;
 }
@@ -52,32 +57,34 @@ TimerQueue::Duration tolerance(TimerQueue::Accuracy accuracy, TimerQueue::Durati
 void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, TimePoint now) noexcept
 {
     const Index index = m_timers.allocate();
-    TimerData &timer = m_timers[index];
-    timer.id = id;
     if (m_ids.add(id, index) != TimerData::None) {
         release(m_ids.remove(id));
         m_ids.add(id, index);
     }
+    TimerData &timer = m_timers[index];
+    timer.id = id;
     timer.interval = std::max(interval, Duration::zero());
-    timer.group = groupOf(tolerance(accuracy, timer.interval)) & TimerData::LastGroup;
     // An interval can be longer than what is left of the clock's range.
     timer.due = timer.interval < Latest - now ? now + timer.interval : Latest;
     timer.owner = owner;
+    // The serial number comes first: a processor waits for the others' narrower writes if it needs the word after them.
     timer.serial = ++m_serial & TimerData::LastSerial;
+    timer.group = groupOf(stepOf(tolerance(accuracy, timer.interval))) & TimerData::LastGroup;
     timer.accuracy = accuracy;
 
     m_owners.add(index);
     schedule(index);
 }
 
-unsigned TimerQueue::groupOf(Duration tolerance)
+unsigned TimerQueue::groupOf(unsigned step)
 {
-    const auto group = std::find_if(m_groups.begin(), m_groups.end(),
-                                    [=](const Group &other) { return other.tolerance == tolerance; });
-    const auto number = unsigned(group - m_groups.begin());
-    if (group == m_groups.end())
-        m_groups.push_back({ tolerance, {} });
-    return number;
+    static_assert(WidestTolerance < Duration(1 << 29) && Steps == (29 - Digits + 2) * StepsPerDigit);
+    std::uint16_t &known = m_groupOfStep[step];
+    if (known == 0) {
+        m_groups.push_back({ toleranceOf(step), {} });
+        known = std::uint16_t(m_groups.size());
+    }
+    return known - 1u;
 }
 
 void TimerQueue::schedule(Index index)

@@ -8,6 +8,8 @@
 #include "timerpool.h"
 #include "timertables.h"
 
+#include <array>
+#include <cstdint>
 #include <optional>
 
 /**
@@ -107,7 +109,7 @@ private:
         TimerHeap timers;
     };
 
-    unsigned groupOf(Duration tolerance);
+    unsigned groupOf(unsigned step);
     void findFirst();
     void schedule(Index index);
     void unschedule(Index index);
@@ -131,7 +133,10 @@ private:
     /// Started since the last wait. A timer that is stopped before the next one, as a timeout often is, is
     /// never sorted.
     std::vector<Index> m_unsorted;
+    static constexpr std::size_t Steps = 416;
+    static_assert(Steps <= TimerData::LastGroup + 1);
     std::vector<Group> m_groups; // also those that have become empty
+    std::array<std::uint16_t, Steps> m_groupOfStep{}; // one more than the number; 0 if there is none
     bool m_isFirstKnown = false; // what follows is true
     TimePoint m_firstBegin; // of the windows of all groups; the end of the clock if there are none
     TimePoint m_firstEnd;
