@@ -45,7 +45,6 @@ GLibDriver::GLibDriver(GLibSelectorPrivate *selector, EventLoop *loop, int prior
     , m_loop(loop)
     , m_priority(priority)
     , m_work(this, selector->context(), priority)
-    , m_idleWork(this, selector->context(), idlePriority(priority))
 {
 }
 
@@ -53,14 +52,31 @@ void GLibDriver::setPriority(int priority)
 {
     m_priority = priority;
     m_work.setPriority(priority);
-    m_idleWork.setPriority(idlePriority(priority));
+    if (m_idleWork)
+        m_idleWork->setPriority(idlePriority(priority));
 }
 
 int GLibDriver::rank(bool hasWork, bool hasIdleWork)
 {
     m_work.ranks = hasWork;
-    m_idleWork.ranks = hasIdleWork;
+    if (hasIdleWork) {
+        attachIdleSource();
+        m_idleWork->ranks = true;
+    }
     return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
+}
+
+void GLibDriver::unrank()
+{
+    m_work.ranks = false;
+    if (m_idleWork)
+        m_idleWork->ranks = false;
+}
+
+void GLibDriver::attachIdleSource()
+{
+    if (!m_idleWork)
+        m_idleWork.emplace(this, m_selector->context(), idlePriority(m_priority));
 }
 
 void GLibDriver::prepare(int *timeout)
@@ -87,6 +103,9 @@ void GLibDriver::prepare(int *timeout)
         demand = m_loop->demand();
         time = {};
     }
+
+    if (demand.hasIdleWork)
+        attachIdleSource(); // it is asked after this one
 
     Descriptors &descriptors = m_selector->descriptors();
     auto limit = Descriptors::Duration::max();

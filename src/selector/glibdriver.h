@@ -15,7 +15,8 @@ class ContextIteration;
 class GLibSelectorPrivate;
 
 /**
- * An event loop's place among GLib's sources: one source for its work, and one of lower priority for its idle work.
+ * An event loop's place among GLib's sources: one source for its work, and one of lower priority for its idle work, once it
+ * has had any: GLib asks each source in each iteration.
  *
  * While somebody else iterates the context in the loop's thread, they serve the loop: GLib polls for it, and it has a
  * turn when it has work.
@@ -33,7 +34,7 @@ public:
 
     /// For the time of a ContextIteration::check(). Returns the lowest priority that is dispatched then.
     int rank(bool hasWork, bool hasIdleWork);
-    void unrank() { m_work.ranks = m_idleWork.ranks = false; }
+    void unrank();
 
     /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.
     void takeLatePolled() { takePolled(Results::Late); }
@@ -107,6 +108,7 @@ private:
         const ContextIteration *iteration; // the selector's that it is in
     };
 
+    void attachIdleSource();
     void prepare(int *timeout);
     bool check();
     bool prepareIdle();
@@ -123,7 +125,7 @@ private:
     EventLoop *const m_loop;
     int m_priority;
     WorkSource m_work;
-    IdleSource m_idleWork;
+    std::optional<IdleSource> m_idleWork;
     // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
     bool m_hadWork = false; // before the poll
