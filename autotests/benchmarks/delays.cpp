@@ -95,7 +95,8 @@ private:
 class Delays
 {
 public:
-    Delays(const Task &task, int count) : m_loop(task), m_count(count), m_random(task) { }
+    Delays(const Task &task, int count)
+        : m_loop(task), m_count(count), m_round(task.round), m_random(task) { }
 
     /// The answer; ends the loop after the last one.
     void answer()
@@ -106,10 +107,12 @@ public:
         m_asked = 0;
     }
 
-    /// Runs the loop while another thread calls @p ask.
+    /// Runs the loop while another thread, on another processor, calls @p ask.
     void run(const std::function<void()> &ask)
     {
+        useProcessor(m_round);
         std::thread other([&] {
+            useProcessor(m_round + 1);
             for (int i = 0; i < m_count; ++i) {
                 timespec pause;
                 pause.tv_sec = 0;
@@ -133,6 +136,7 @@ public:
 private:
     Loop m_loop;
     const int m_count;
+    const int m_round;
     QList<double> m_delays;
     std::atomic<qint64> m_asked { 0 };
     Random m_random;
