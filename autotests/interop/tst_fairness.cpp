@@ -15,6 +15,7 @@ private Q_SLOTS:
     void floodsOfBothSides();
     void glibWorkInAFloodOfQts_data();
     void glibWorkInAFloodOfQts();
+    void glibDescriptorBesideABusyNotifier();
     void qtWorkInAFloodOfGLibs_data();
     void qtWorkInAFloodOfGLibs();
     void prioritiesKeepTheirOrder();
@@ -48,7 +49,7 @@ bool isQtServed(Work work, int floodPriority)
     return rankOf(work) <= floodPriority || (Loop::isQts(loopKind()) && !isQtGLib());
 }
 
-/// While Qt floods itself and GLib had no work, exec() looks at GLib every 20 us. No machine takes
+/// While Qt floods itself and GLib had no work, exec() looks at GLib every 50 us. No machine takes
 /// as many turns in that time.
 constexpr int Patience = 10'000;
 
@@ -116,6 +117,38 @@ void tst_Fairness::glibWorkInAFloodOfQts()
     QCOMPARE(served, isGLibServed(flood, priority) ? Enough : 0);
     const bool mayBePatient = loopKind() == Loop::Exec && !isQtGLib();
     QVERIFY2(longestWait <= (mayBePatient ? Patience : 2), QByteArray::number(longestWait));
+}
+
+/// GLib's sources need not be asked in each turn, but their descriptors have to be polled.
+void tst_Fairness::glibDescriptorBesideABusyNotifier()
+{
+    constexpr int Before = 1000; // turns without the descriptor
+    constexpr int Settling = 100; // the first ones with it, which take longer than GLib's sources have to wait
+    constexpr int Last = 5000;
+    Loop loop(loopKind());
+    Channel channel;
+    std::unique_ptr<GLibSource> source;
+    int served = 0;
+    int turns = 0;
+    int missed = 0;
+    const Flood busy(Work::Notifier, [&] {
+        if (++turns == Before) {
+            source = std::make_unique<GLibSource>(channel.reader, G_IO_IN, G_PRIORITY_DEFAULT, [&] {
+                channel.drain();
+                ++served;
+                return true;
+            });
+        } else if (turns % 4 == 0) {
+            served = 0;
+            channel.write();
+        } else if (turns % 4 == 2 && turns >= Before + Settling) {
+            missed += served == 0;
+        }
+        if (turns == Last)
+            loop.quit();
+    });
+    QVERIFY(loop.run());
+    QCOMPARE(missed, 0);
 }
 
 void tst_Fairness::qtWorkInAFloodOfGLibs_data()

@@ -3,8 +3,7 @@
 #ifndef GATHERING_H
 #define GATHERING_H
 
-#include "backoff.h"
-
+#include "../selector/backoff.h"
 #include "../timers/monotonicclock.h"
 
 #include <chrono>

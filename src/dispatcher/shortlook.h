@@ -3,8 +3,7 @@
 #ifndef SHORTLOOK_H
 #define SHORTLOOK_H
 
-#include "backoff.h"
-
+#include "../selector/backoff.h"
 #include "../timers/monotonicclock.h"
 
 #include <algorithm>

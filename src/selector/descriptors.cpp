@@ -45,6 +45,7 @@ bool Descriptors::watch(int fd, Events events)
         if (watch.kept && fileType(fd, watch) != FileType::Regular)
             watch.kept = 0;
     }
+    m_isOutputNew = m_isOutputNew || (events & ~watch.wanted & G_IO_OUT);
     watch.wanted = std::uint8_t(events);
     const auto unwanted = std::uint8_t(watch.ready & ~events);
     watch.ready = std::uint8_t(watch.ready & events);
@@ -62,6 +63,7 @@ void Descriptors::clear()
     m_set.close();
     m_watches.clear();
     m_pending.clear();
+    m_isOutputNew = false;
     m_polled = {};
     m_armedCount = 0;
     m_setIsReady = m_setIsStale = false;
@@ -81,6 +83,7 @@ void Descriptors::applyChanges(Changes changes)
         apply(m_pending[i], changed, changes);
     }
     m_pending.clear();
+    m_isOutputNew = false;
 }
 
 void Descriptors::apply(int fd, Watch &watch, Changes changes)

@@ -99,6 +99,8 @@ public:
     void noteLate(const GPollFD &polled);
     /// Whether watch() has changed something since the last flush().
     bool isChanged() const { return !m_pending.empty(); }
+    /// ... and one can be expected to be ready: it has started to ask for writing, which mostly works at once.
+    bool isOutputNew() const { return m_isOutputNew; }
     /// To be called between note() and finishLook() if code has run meanwhile that may have read, closed or changed
     /// descriptors: polls again, which is or'ed to what a poll reports only once, and replaces the rest.
     void lookAgain();
@@ -163,8 +165,10 @@ private:
     void pollNow();
     void dropResults()
     {
-        if (!m_found.empty())
-            dropLeftResults();
+        if (m_nextFound < m_found.size())
+            return dropLeftResults();
+        m_found.clear();
+        m_nextFound = 0;
     }
     void dropLeftResults();
     void found(int fd, Watch &watch, Events events);
@@ -175,6 +179,7 @@ private:
     const Backend m_backend;
     std::vector<Watch> m_watches; // by number
     std::vector<int> m_pending; // changed since the last flush()
+    bool m_isOutputNew = false; // G_IO_OUT was added to one of them
     PollList m_polled; // the epoll set, unless it is empty, and what is polled beside it
     EpollSet m_set;
     std::size_t m_armedCount = 0; // watches in the set

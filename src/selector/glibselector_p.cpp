@@ -21,11 +21,9 @@ namespace {
 /// In quick looks: how often a loop that has work polls, and how often GLib's sources are asked, if none of their
 /// descriptors has become ready meanwhile.
 constexpr Descriptors::Duration PollInterval = 5us;
-constexpr Descriptors::Duration SourcesInterval = 20us;
+constexpr Descriptors::Duration SourcesInterval = 50us;
 /// With more descriptors a poll costs as much as it does to ask the sources.
 constexpr std::size_t FewDescriptors = 16;
-/// How often a poll before the one that sleeps is left out after it found nothing.
-constexpr int QuickLookPause = 8;
 /// How long a poll that fails is followed by a sleep, lest the loop runs at full speed.
 constexpr Descriptors::Duration SleepAfterFailure = 10ms;
 
@@ -167,6 +165,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         else
             m_glibFds.clear();
         glibCount = m_glibFds.size();
+        m_quickFds.clear();
 
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
         limit = std::min(limit, glibLimit.value_or(limit));
@@ -177,7 +176,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
         if (!m_glibReports.empty())
             limit = Duration::zero();
-        ownCount = collectPollFds(pollsDescriptors, true);
+        ownCount = collectPollFds(m_pollFds, pollsDescriptors, true);
         if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
             poll(owner.isOwned(), ownCount, limit, &result);
         takeGLibReports(m_pollFds.data() + ownCount, glibCount, iteration.priority() == G_MAXINT);
@@ -236,14 +235,14 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         return false;
     const EventLoop::Demand demand = loop.demand();
     const bool loopHasWork = demand.hasIdleWork || hasWork(demand, m_now);
+    const bool isOutputNew = demand.descriptors && m_descriptors.isOutputNew();
     if (loopHasWork) {
         const bool isChanged = demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady());
         if (!isChanged && m_now - m_lastPoll < PollInterval)
             return true;
     } else if (!look.mayBlock) {
         return false;
-    } else if (m_skipQuickLooks > 0) {
-        --m_skipQuickLooks;
+    } else if (!isOutputNew && !m_quickLooks.isDue()) {
         return false;
     }
 
@@ -255,33 +254,41 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_descriptors.beginLook();
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
     }
-    const std::size_t ownCount = collectPollFds(demand.descriptors && m_descriptors.isPolled(), pollsGLib);
-    const int count = g_poll(m_pollFds.data(), guint(m_pollFds.size()), 0);
+    const bool pollsOwn = demand.descriptors && m_descriptors.isPolled();
+    if (m_quickFds.empty() || m_quickFdsState != m_descriptors.pollFdsState() || m_quickFdsHaveOwn != pollsOwn) {
+        collectPollFds(m_quickFds, pollsOwn, pollsGLib);
+        m_quickFdsState = m_descriptors.pollFdsState();
+        m_quickFdsHaveOwn = pollsOwn;
+    }
+    const int count = g_poll(m_quickFds.data(), guint(m_quickFds.size()), 0);
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
-        shareResults(ownCount, m_pollFds.size() - ownCount);
-        m_descriptors.note(m_pollFds.data(), ownCount);
-        std::copy_if(m_pollFds.begin() + std::ptrdiff_t(ownCount), m_pollFds.end(), std::back_inserter(m_glibReports), isReady);
+        const std::size_t ownCount = pollsOwn ? m_descriptors.pollFds().size() : 0;
+        GPollFD *const end = m_quickFds.data() + m_quickFds.size();
+        shareResults(m_quickFds.data(), ownCount, end);
+        m_descriptors.note(m_quickFds.data(), ownCount);
+        std::copy_if(m_quickFds.data() + ownCount, end, std::back_inserter(m_glibReports), isReady);
         if (!m_glibReports.empty())
             return false;
     }
     if (demand.descriptors)
         m_descriptors.finishLook(false);
-    m_skipQuickLooks = loopHasWork || m_descriptors.hasReady() ? 0 : QuickLookPause;
-    return loopHasWork || (demand.descriptors && m_descriptors.hasReady());
+    const bool hasFound = demand.descriptors && m_descriptors.hasReady();
+    if (!loopHasWork && !isOutputNew)
+        m_quickLooks.note(hasFound);
+    return loopHasWork || hasFound;
 }
 
-/// Gives what m_pollFds has found for a file to both the loop and GLib: a file that reports a change to one poll only has told the
-/// first of two elements.
-void GLibSelectorPrivate::shareResults(std::size_t ownCount, std::size_t glibCount)
+/// Gives what a poll has found for a file to both the loop, whose descriptors come first, and GLib: a file that reports a change to one
+/// poll only has told the first of two elements.
+void GLibSelectorPrivate::shareResults(GPollFD *own, std::size_t ownCount, GPollFD *end)
 {
-    const auto own = m_pollFds.begin();
-    const auto glib = own + std::ptrdiff_t(ownCount);
-    std::for_each(glib, glib + std::ptrdiff_t(glibCount), [&](GPollFD &second) {
+    GPollFD *const glib = own + ownCount;
+    std::for_each(glib, end, [&](GPollFD &second) {
         if (!m_descriptors.isPolled(second.fd))
             return;
-        const auto first = std::find_if(own, glib, [&](const GPollFD &fd) { return fd.fd == second.fd; });
+        GPollFD *const first = std::find_if(own, glib, [&](const GPollFD &fd) { return fd.fd == second.fd; });
         if (first == glib)
             return;
         constexpr unsigned Always = G_IO_ERR | G_IO_HUP | G_IO_NVAL;
@@ -313,16 +320,16 @@ void GLibSelectorPrivate::takeGLibReports(GPollFD *fds, std::size_t count, bool 
     m_glibReports.erase(std::remove_if(m_glibReports.begin(), m_glibReports.end(), isTaken), m_glibReports.end());
 }
 
-/// Sets m_pollFds to the loop's descriptors, whose number is returned, and those of GLib's sources. The own ones come first:
+/// Sets @p fds to the loop's descriptors, whose number is returned, and those of GLib's sources. The own ones come first:
 /// they are ready more often, and once poll(2) has found one that is, it no longer enters itself in the queue of each file.
-std::size_t GLibSelectorPrivate::collectPollFds(bool own, bool glib)
+std::size_t GLibSelectorPrivate::collectPollFds(std::vector<GPollFD> &fds, bool own, bool glib) const
 {
-    m_pollFds.clear();
+    fds.clear();
     if (own)
-        m_pollFds = m_descriptors.pollFds();
-    const std::size_t count = m_pollFds.size();
+        fds = m_descriptors.pollFds();
+    const std::size_t count = fds.size();
     if (glib)
-        m_pollFds.insert(m_pollFds.end(), m_glibFds.begin(), m_glibFds.end());
+        fds.insert(fds.end(), m_glibFds.begin(), m_glibFds.end());
     return count;
 }
 
@@ -365,7 +372,7 @@ void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration time
         for (GPollFD &fd : m_pollFds)
             fd.revents = 0;
     }
-    shareResults(ownCount, glibCount);
+    shareResults(m_pollFds.data(), ownCount, m_pollFds.data() + ownCount + glibCount);
     if (failure && failure != EINTR)
         std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
     if (timeout > Duration::zero()) {

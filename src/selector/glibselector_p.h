@@ -3,6 +3,7 @@
 #ifndef GLIBSELECTOR_P_H
 #define GLIBSELECTOR_P_H
 
+#include "backoff.h"
 #include "contextiteration.h"
 #include "contextownership.h"
 #include "descriptors.h"
@@ -124,8 +125,8 @@ private:
     std::error_code checkAdded(int fd) const;
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutSources(EventLoop &loop, const Look &look);
-    std::size_t collectPollFds(bool own, bool glib);
-    void shareResults(std::size_t ownCount, std::size_t glibCount);
+    std::size_t collectPollFds(std::vector<GPollFD> &fds, bool own, bool glib) const;
+    void shareResults(GPollFD *own, std::size_t ownCount, GPollFD *end);
     void takeGLibReports(GPollFD *fds, std::size_t count, bool areAll);
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
     void poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result);
@@ -147,13 +148,16 @@ private:
     std::vector<GPollFD> m_glibFds; // what GLib's sources poll, when they were asked last
     std::vector<GPollFD> m_glibReports; // found ready since
     std::vector<GPollFD> m_pollFds; // kept for its memory
+    std::vector<GPollFD> m_quickFds; // what quick looks poll; empty: to be collected
+    unsigned m_quickFdsState = 0; // Descriptors::pollFdsState() of it
+    bool m_quickFdsHaveOwn = false;
     TimePoint m_now;
     TimePoint m_lastPoll;
     TimePoint m_lastIteration; // of GLib's sources
     bool m_glibIsIdle = false; // they had nothing to do then
     bool m_hasPollFunction = false; // the context has one of the program's
     bool m_hasTakenWakeUp = false; // look() has, and no turn has looked yet at what it is for
-    int m_skipQuickLooks = 0;
+    Backoff m_quickLooks; // before a sleep
 
     Counters m_counters;
     Activity *m_activity = nullptr;
