@@ -32,6 +32,8 @@ private Q_SLOTS:
     void everyChangeIsReportedToAGLibSource_data();
     void everyChangeIsReportedToAGLibSource();
     void changeIsReportedToBoth();
+    void changeAtABadMoment_data();
+    void changeAtABadMoment();
     void changesAreReportedInASetOfTheProgram_data();
     void changesAreReportedInASetOfTheProgram();
 };
@@ -136,11 +138,14 @@ public:
     Q_DISABLE_COPY_MOVE(ReportSource)
 
     int reports = 0;
+    std::function<void()> onReport = [] { };
 
 private:
-    static gboolean report(int, GIOCondition, gpointer source)
+    static gboolean report(int, GIOCondition, gpointer data)
     {
-        ++static_cast<ReportSource *>(source)->reports;
+        auto *const source = static_cast<ReportSource *>(data);
+        ++source->reports;
+        source->onReport();
         return G_SOURCE_CONTINUE;
     }
 
@@ -190,6 +195,37 @@ private:
     std::vector<std::unique_ptr<Channel>> m_channels;
     std::vector<std::unique_ptr<QSocketNotifier>> m_notifiers;
 };
+
+enum class Moment { InItsCallback, WithoutSource, NewSource, ManySources, WithoutNotifiers };
+
+/// Runs a nested loop for some turns.
+void runNestedLoop(QEventLoop::ProcessEventsFlags flags = QEventLoop::AllEvents)
+{
+    QEventLoop loop;
+    int turns = 0;
+    TimerObject object;
+    object.onTimer = [&](int) {
+        if (++turns == 50)
+            loop.quit();
+    };
+    object.startTimer(0);
+    loop.exec(flags);
+}
+
+/// Runs the loop beside a notifier that is always ready. After so many turns it calls @p function in that one's handler, and
+/// goes on until @p condition is true.
+template<typename Function, typename Condition>
+bool runBusy(int turns, Function function, Condition condition)
+{
+    Channel channel;
+    channel.write();
+    QSocketNotifier busy(channel.reader, QSocketNotifier::Read);
+    QObject::connect(&busy, &QSocketNotifier::activated, &busy, [&] {
+        if (--turns == 0)
+            function();
+    });
+    return runUntil([&] { return turns <= 0 && condition(); });
+}
 
 constexpr int Changes = 20;
 /// So many turns are between two changes, in which what is idle may be moved elsewhere.
@@ -304,19 +340,10 @@ void tst_FileNotifiers::everyChangeIsReportedToAGLibSource()
     const FileDescriptor fd(::open(pathOf(file), O_RDONLY | O_CLOEXEC));
     ReportSource source(fd);
     const Situation situation(beside);
-    Channel channel;
-    channel.write();
-    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
     Changer changer(file);
-    int turnsLeft = 0;
-    connect(&notifier, &QSocketNotifier::activated, this, [&] {
-        if (--turnsLeft == 0)
-            changer.change();
-    });
     for (int i = 1; i <= 5 * Changes; ++i) {
-        turnsLeft = i;
         source.reports = 0;
-        QVERIFY2(runUntil([&] { return turnsLeft <= 0 && source.reports > 0; }),
+        QVERIFY2(runBusy(i, [&] { changer.change(); }, [&] { return source.reports > 0; }),
                  qPrintable(QStringLiteral("change %1 was not reported").arg(i)));
     }
 }
@@ -336,6 +363,75 @@ void tst_FileNotifiers::changeIsReportedToBoth()
         changer.change();
         QVERIFY2(runUntil([&] { return activations == i && source.reports == i; }),
                  qPrintable(QStringLiteral("%1 activations, %2 reports").arg(activations).arg(source.reports)));
+    }
+}
+
+void tst_FileNotifiers::changeAtABadMoment_data()
+{
+    QTest::addColumn<Moment>("moment");
+    QTest::newRow("in the callback of its GLib source") << Moment::InItsCallback;
+    QTest::newRow("while there is no GLib source for it") << Moment::WithoutSource;
+    QTest::newRow("when its GLib source is new") << Moment::NewSource;
+    QTest::newRow("beside many GLib sources") << Moment::ManySources;
+    QTest::newRow("in a loop without notifiers") << Moment::WithoutNotifiers;
+}
+
+/// What is polled is what the loop and GLib's sources want at that moment.
+void tst_FileNotifiers::changeAtABadMoment()
+{
+    if (DispatcherUnderTest::kind() == DispatcherUnderTest::Kind::QtUnix)
+        QSKIP("Qt's UNIX dispatcher knows nothing of GLib's sources");
+    QFETCH(Moment, moment);
+    const FileDescriptor fd(::open(pathOf(File::HostName), O_RDONLY | O_CLOEXEC));
+    Changer changer(File::HostName);
+    std::optional<ReportSource> source(std::in_place, fd);
+    QSocketNotifier notifier(fd, QSocketNotifier::Exception);
+    notifier.setEnabled(moment != Moment::InItsCallback && moment != Moment::WithoutSource);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activations; });
+
+    std::vector<std::unique_ptr<Channel>> channels;
+    std::vector<std::unique_ptr<ReportSource>> others;
+    for (int i = 0; moment == Moment::ManySources && i < 20; ++i) {
+        channels.push_back(std::make_unique<Channel>());
+        others.push_back(std::make_unique<ReportSource>(channels.back()->reader));
+    }
+    Channel channel;
+    QSocketNotifier changing(channel.reader, QSocketNotifier::Read);
+    if (moment == Moment::InItsCallback) {
+        source->onReport = [&] {
+            if (source->reports > 1)
+                return;
+            changer.change();
+            runNestedLoop();
+        };
+    }
+
+    const int expected = moment == Moment::InItsCallback ? 2 : 1;
+    int turnsWithoutSource = 0;
+    const auto isReported = [&] {
+        if (!source && ++turnsWithoutSource % TurnsBetween == 0)
+            source.emplace(fd);
+        return source && source->reports >= expected && (!notifier.isEnabled() || activations > 0);
+    };
+    for (int i = 0; i < Changes; ++i) {
+        if (moment == Moment::NewSource)
+            source.reset();
+        const auto change = [&] {
+            if (moment == Moment::NewSource)
+                source.emplace(fd);
+            else if (moment == Moment::WithoutSource)
+                source.reset();
+            if (source)
+                source->reports = 0;
+            activations = 0;
+            changer.change();
+            if (moment == Moment::ManySources)
+                changing.setEnabled(!changing.isEnabled());
+            else if (moment == Moment::WithoutNotifiers)
+                runNestedLoop(QEventLoop::ExcludeSocketNotifiers);
+        };
+        QVERIFY(runBusy(TurnsBetween, change, isReported));
     }
 }
 

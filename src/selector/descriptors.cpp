@@ -2,6 +2,7 @@
 
 #include "descriptors.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -154,6 +155,16 @@ void Descriptors::note(const GPollFD *polled, std::size_t count)
         if (fd->revents)
             note(*fd);
     }
+}
+
+bool Descriptors::areLevelTriggered()
+{
+    const std::vector<GPollFD> &fds = m_polled.fds();
+    return std::all_of(fds.begin(), fds.end(), [this](const GPollFD &polled) {
+        // No other files are in the set.
+        return polled.fd < 0 || polled.fd == m_set.fd()
+            || fileType(polled.fd, watch(polled.fd)) == FileType::LevelTriggered;
+    });
 }
 
 void Descriptors::noteLate(const GPollFD &polled)

@@ -90,6 +90,8 @@ public:
     bool isPolled(int fd) const { return m_polled.contains(fd); }
     /// What to poll. Elements with a negative number are to be ignored.
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
+    /// Whether a poll of pollFds() takes nothing from other polls: no file reports a change to one poll only.
+    bool areLevelTriggered();
     /// Another number after each change of pollFds().
     unsigned pollFdsState() const { return m_polled.state(); }
     /// Takes in what a poll of pollFds() has found, for one that it has found ready.

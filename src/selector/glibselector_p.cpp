@@ -5,7 +5,6 @@
 #include "../diagnosis/activity.h"
 
 #include <algorithm>
-#include <iterator>
 #include <cerrno>
 #include <limits>
 #include <thread>
@@ -31,16 +30,6 @@ void enter(Activity *activity, Activity::Step step)
 {
     if (activity)
         activity->enter(step);
-}
-
-bool isReady(const GPollFD &fd)
-{
-    return fd.revents != 0;
-}
-
-bool isAnyReady(const GPollFD *fds, std::size_t count)
-{
-    return std::any_of(fds, fds + count, isReady);
 }
 
 /// poll(2) with the resolution of the clock.
@@ -146,8 +135,6 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     const ContextOwnership::Scope owner(m_ownership);
     ContextIteration iteration(m_context, m_iterations);
     EventLoop::Demand demand;
-    std::size_t ownCount = 0; // of m_pollFds
-    std::size_t glibCount = 0; // ... that follow
     bool isPrepared = false; // one of GLib's sources is ready without a poll
     bool isGLibReady = false; // ... or may be after it
     {
@@ -164,8 +151,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             glibLimit = iteration.query(m_glibFds);
         else
             m_glibFds.clear();
-        glibCount = m_glibFds.size();
-        m_quickFds.clear();
+        m_quickPoll.clear();
 
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
         limit = std::min(limit, glibLimit.value_or(limit));
@@ -174,28 +160,26 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // returns, unless only higher priorities matter.
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
-        if (!m_glibReports.empty())
-            limit = Duration::zero();
-        ownCount = collectPollFds(m_pollFds, pollsDescriptors, true);
-        if (limit > Duration::zero() || pollsDescriptors || glibCount > glibWakeUps)
-            poll(owner.isOwned(), ownCount, limit, &result);
-        takeGLibReports(m_pollFds.data() + ownCount, glibCount, iteration.priority() == G_MAXINT);
+        m_poll.set(pollsDescriptors ? &m_descriptors.pollFds() : nullptr, &m_glibFds);
+        if (limit > Duration::zero() || pollsDescriptors || m_glibFds.size() > glibWakeUps)
+            poll(owner.isOwned(), limit, &result);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
         m_lastPoll = m_lastIteration = m_now;
-        isGLibReady = isAnyReady(m_pollFds.data() + ownCount, glibCount)
+        isGLibReady = m_poll.isGLibReady()
             || (glibLimit && m_now - start >= *glibLimit - 1ms); // GLib has rounded it up
     }
 
     if (owner.isOwned()) {
         const int lowest = m_glibDriver ? m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
-        const bool isDispatching = iteration.check(m_pollFds.data() + ownCount, glibCount);
+        const bool isDispatching = iteration.check(m_poll.glib(), m_poll.glibCount());
         if (m_glibDriver)
             m_glibDriver->unrank();
         if (isDispatching) {
             const bool drove = m_glibDriver && m_glibDriver->suspend();
             enter(m_activity, Activity::Step::GLibSources);
+            m_glibIsIdle = false; // for loops in the callbacks
             iteration.dispatch();
             if (m_isClosed)
                 return result;
@@ -225,7 +209,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
 }
 
 /// Whether GLib's sources need not be asked: they had nothing to do a moment ago, and the loop has work. Their descriptors
-/// are polled meanwhile, if they are few.
+/// are polled meanwhile, if they are few. A file that reports a change to one poll only is not polled here: it may have a
+/// source that is new, and one that is blocked or gone must not take the report.
 bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &look)
 {
     if (!look.mayBeQuick || !m_glibIsIdle)
@@ -255,22 +240,21 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
     }
     const bool pollsOwn = demand.descriptors && m_descriptors.isPolled();
-    if (m_quickFds.empty() || m_quickFdsState != m_descriptors.pollFdsState() || m_quickFdsHaveOwn != pollsOwn) {
-        collectPollFds(m_quickFds, pollsOwn, pollsGLib);
-        m_quickFdsState = m_descriptors.pollFdsState();
-        m_quickFdsHaveOwn = pollsOwn;
+    const bool isCurrent = m_quickPollState == m_descriptors.pollFdsState() && (m_quickPoll.ownCount() > 0) == pollsOwn;
+    if (m_quickPoll.isEmpty() || !isCurrent) {
+        m_quickPoll.set(pollsOwn ? &m_descriptors.pollFds() : nullptr, pollsGLib ? &m_glibFds : nullptr);
+        m_quickPollState = m_descriptors.pollFdsState();
+        m_isQuickPollSafe = (!pollsOwn || m_descriptors.areLevelTriggered()) && (!pollsGLib || areGLibsLevelTriggered());
     }
-    const int count = g_poll(m_quickFds.data(), guint(m_quickFds.size()), 0);
+    if (!m_isQuickPollSafe)
+        return false;
+    const int count = g_poll(m_quickPoll.own(), guint(m_quickPoll.fds().size()), 0);
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
-        const std::size_t ownCount = pollsOwn ? m_descriptors.pollFds().size() : 0;
-        GPollFD *const end = m_quickFds.data() + m_quickFds.size();
-        shareResults(m_quickFds.data(), ownCount, end);
-        m_descriptors.note(m_quickFds.data(), ownCount);
-        std::copy_if(m_quickFds.data() + ownCount, end, std::back_inserter(m_glibReports), isReady);
-        if (!m_glibReports.empty())
+        if (m_quickPoll.isGLibReady())
             return false;
+        m_descriptors.note(m_quickPoll.own(), m_quickPoll.ownCount());
     }
     if (demand.descriptors)
         m_descriptors.finishLook(false);
@@ -280,57 +264,17 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
     return loopHasWork || hasFound;
 }
 
-/// Gives what a poll has found for a file to both the loop, whose descriptors come first, and GLib: a file that reports a change to one
-/// poll only has told the first of two elements.
-void GLibSelectorPrivate::shareResults(GPollFD *own, std::size_t ownCount, GPollFD *end)
+/// Whether all files that GLib's sources poll are. The system is asked when they have changed.
+bool GLibSelectorPrivate::areGLibsLevelTriggered()
 {
-    GPollFD *const glib = own + ownCount;
-    std::for_each(glib, end, [&](GPollFD &second) {
-        if (!m_descriptors.isPolled(second.fd))
-            return;
-        GPollFD *const first = std::find_if(own, glib, [&](const GPollFD &fd) { return fd.fd == second.fd; });
-        if (first == glib)
-            return;
-        constexpr unsigned Always = G_IO_ERR | G_IO_HUP | G_IO_NVAL;
-        const unsigned found = first->revents | second.revents;
-        first->revents = gushort(found & (first->events | Always));
-        second.revents = gushort(found & (second.events | Always));
-    });
-}
-
-/// Adds to the results of a poll of @p fds what was found before, if no later poll would find it. @p areAll tells whether all
-/// sources are polled, not only those of high priority.
-void GLibSelectorPrivate::takeGLibReports(GPollFD *fds, std::size_t count, bool areAll)
-{
-    if (m_glibReports.empty())
-        return;
-    const auto isTaken = [=](const GPollFD &report) {
-        GPollFD *const end = fds + count;
-        GPollFD *const polled = std::find_if(fds, end, [&](const GPollFD &fd) { return fd.fd == report.fd; });
-        if (polled != end && (polled->revents & report.revents) == report.revents)
-            return true;
-        const FileType type = fileType(report.fd);
-        if (type == FileType::LevelTriggered || type == FileType::Unknown)
-            return true;
-        if (polled == end)
-            return areAll;
-        polled->revents |= report.revents & (polled->events | G_IO_ERR | G_IO_HUP);
-        return true;
-    };
-    m_glibReports.erase(std::remove_if(m_glibReports.begin(), m_glibReports.end(), isTaken), m_glibReports.end());
-}
-
-/// Sets @p fds to the loop's descriptors, whose number is returned, and those of GLib's sources. The own ones come first:
-/// they are ready more often, and once poll(2) has found one that is, it no longer enters itself in the queue of each file.
-std::size_t GLibSelectorPrivate::collectPollFds(std::vector<GPollFD> &fds, bool own, bool glib) const
-{
-    fds.clear();
-    if (own)
-        fds = m_descriptors.pollFds();
-    const std::size_t count = fds.size();
-    if (glib)
-        fds.insert(fds.end(), m_glibFds.begin(), m_glibFds.end());
-    return count;
+    const auto isSame = [](const GPollFD &a, const GPollFD &b) { return a.fd == b.fd && a.events == b.events; };
+    if (!std::equal(m_glibFds.begin(), m_glibFds.end(), m_knownGLibFds.begin(), m_knownGLibFds.end(), isSame)) {
+        m_knownGLibFds = m_glibFds;
+        m_areGLibsLevelTriggered = std::all_of(m_glibFds.begin(), m_glibFds.end(), [](const GPollFD &fd) {
+            return fileType(fd.fd) == FileType::LevelTriggered;
+        });
+    }
+    return m_areGLibsLevelTriggered;
 }
 
 GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Demand &demand, bool mayBlock,
@@ -346,11 +290,10 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
     return isOwned ? limit : std::min(limit, m_ownership.retryInterval(m_now));
 }
 
-/// Polls m_pollFds, of which so many are the loop's descriptors.
-void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result)
+/// Polls m_poll.
+void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
 {
-    const std::size_t glibCount = m_pollFds.size() - ownCount;
-    m_pollFds.push_back({m_wakeUp.fd(), G_IO_IN, 0});
+    m_poll.addWakeUp(m_wakeUp.fd());
 
     if (timeout > Duration::zero()) {
         m_counters.endTurn(m_now);
@@ -360,33 +303,31 @@ void GLibSelectorPrivate::poll(bool isOwned, std::size_t ownCount, Duration time
     m_hasPollFunction = function != g_poll;
     int count;
     if (!m_hasPollFunction) {
-        count = pollFor(m_pollFds, timeout);
+        count = pollFor(m_poll.fds(), timeout);
     } else {
         // It may run an event loop.
-        std::vector<GPollFD> fds = std::exchange(m_pollFds, {});
-        count = function(fds.data(), guint(fds.size()), toMilliseconds(timeout));
-        m_pollFds = std::move(fds);
+        PollArray polled = std::exchange(m_poll, {});
+        count = function(polled.own(), guint(polled.fds().size()), toMilliseconds(timeout));
+        m_poll = std::move(polled);
     }
     const int failure = count < 0 ? errno : 0;
-    if (count < 0) {
-        for (GPollFD &fd : m_pollFds)
-            fd.revents = 0;
-    }
-    shareResults(m_pollFds.data(), ownCount, m_pollFds.data() + ownCount + glibCount);
+    if (count < 0)
+        m_poll.clearResults();
+    m_poll.shareResults(m_descriptors);
     if (failure && failure != EINTR)
         std::this_thread::sleep_for(std::min(timeout, SleepAfterFailure));
     if (timeout > Duration::zero()) {
         m_now = Clock::now();
-        const bool isWakeUp = m_pollFds.back().revents != 0;
-        m_counters.wake(m_now, count, isWakeUp, isAnyReady(m_pollFds.data() + ownCount, glibCount));
+        const bool isWakeUp = m_poll.isWakeUpReady();
+        m_counters.wake(m_now, count, isWakeUp, m_poll.isGLibReady());
         if (isWakeUp)
             result->wakeUpTime = m_now - m_wakeUp.signalTime();
         enter(m_activity, Activity::Step::Preparing);
     }
 
-    if (m_pollFds.back().revents)
+    if (m_poll.isWakeUpReady())
         m_wakeUp.drain();
-    m_descriptors.note(m_pollFds.data(), ownCount);
+    m_descriptors.note(m_poll.own(), m_poll.ownCount());
     result->error = std::error_code(failure == EINTR ? 0 : failure, std::generic_category());
 }
 

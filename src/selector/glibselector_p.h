@@ -11,6 +11,7 @@
 #include "glibdriver.h"
 #include "glibselector.h"
 #include "placeofthread.h"
+#include "pollarray.h"
 #include "wakeup.h"
 
 #include "../diagnosis/counters.h"
@@ -125,11 +126,9 @@ private:
     std::error_code checkAdded(int fd) const;
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
     bool isSettledWithoutSources(EventLoop &loop, const Look &look);
-    std::size_t collectPollFds(std::vector<GPollFD> &fds, bool own, bool glib) const;
-    void shareResults(GPollFD *own, std::size_t ownCount, GPollFD *end);
-    void takeGLibReports(GPollFD *fds, std::size_t count, bool areAll);
+    bool areGLibsLevelTriggered();
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);
-    void poll(bool isOwned, std::size_t ownCount, Duration timeout, Result *result);
+    void poll(bool isOwned, Duration timeout, Result *result);
     bool hasWork(const EventLoop::Demand &demand, TimePoint now) const
     {
         return hasWork(demand) || demand.deadline <= now;
@@ -146,11 +145,12 @@ private:
 
     std::vector<void *> m_data; // of GLibSelector's users, by descriptor number
     std::vector<GPollFD> m_glibFds; // what GLib's sources poll, when they were asked last
-    std::vector<GPollFD> m_glibReports; // found ready since
-    std::vector<GPollFD> m_pollFds; // kept for its memory
-    std::vector<GPollFD> m_quickFds; // what quick looks poll; empty: to be collected
-    unsigned m_quickFdsState = 0; // Descriptors::pollFdsState() of it
-    bool m_quickFdsHaveOwn = false;
+    std::vector<GPollFD> m_knownGLibFds; // the ones whose types are known
+    bool m_areGLibsLevelTriggered = true;
+    PollArray m_poll; // of the last full look
+    PollArray m_quickPoll; // of quick looks; empty: to be set
+    unsigned m_quickPollState = 0; // Descriptors::pollFdsState() of it
+    bool m_isQuickPollSafe = false;
     TimePoint m_now;
     TimePoint m_lastPoll;
     TimePoint m_lastIteration; // of GLib's sources
