@@ -225,9 +225,7 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         const bool isChanged = demand.descriptors && (m_descriptors.isChanged() || m_descriptors.isSetReady());
         if (!isChanged && m_now - m_lastPoll < PollInterval)
             return true;
-    } else if (!look.mayBlock) {
-        return false;
-    } else if (!isOutputNew && !m_quickLooks.isDue()) {
+    } else if (!look.mayBlock || (!isOutputNew && !m_quickLooks.isDue())) {
         return false;
     }
 

@@ -78,7 +78,7 @@ void TimerQueue::add(int id, Duration interval, Accuracy accuracy, void *owner, 
 
 unsigned TimerQueue::groupOf(unsigned step)
 {
-    static_assert(WidestTolerance < Duration(1 << 29) && Steps == (29 - Digits + 2) * StepsPerDigit);
+    static_assert(WidestTolerance < Duration(1 << 29) && Steps == std::size_t(29 - Digits + 2) * StepsPerDigit);
     std::uint16_t &known = m_groupOfStep[step];
     if (known == 0) {
         m_groups.push_back({ toleranceOf(step), {} });
