@@ -244,9 +244,12 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_quickPollState = m_descriptors.pollFdsState();
         m_isQuickPollSafe = (!pollsOwn || m_descriptors.areLevelTriggered()) && (!pollsGLib || areGLibsLevelTriggered());
     }
-    if (!m_isQuickPollSafe)
+    if (!m_isQuickPollSafe) {
+        if (!loopHasWork)
+            m_quickLooks.note(false);
         return false;
-    const int count = g_poll(m_quickPoll.own(), guint(m_quickPoll.fds().size()), 0);
+    }
+    const int count = g_poll(m_quickPoll.fds().data(), guint(m_quickPoll.fds().size()), 0);
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
@@ -305,7 +308,7 @@ void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
     } else {
         // It may run an event loop.
         PollArray polled = std::exchange(m_poll, {});
-        count = function(polled.own(), guint(polled.fds().size()), toMilliseconds(timeout));
+        count = function(polled.fds().data(), guint(polled.fds().size()), toMilliseconds(timeout));
         m_poll = std::move(polled);
     }
     const int failure = count < 0 ? errno : 0;
