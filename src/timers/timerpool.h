@@ -73,7 +73,8 @@ private:
     void grow()
     {
         const Index first = Index(m_chunks.size()) * ChunkSize;
-        m_chunks.push_back(std::make_unique<TimerData[]>(ChunkSize));
+        // Nothing has to be destroyed if there is no memory: GCC 14 would then call std::terminate() with a wrong exception.
+        m_chunks.emplace_back().reset(new TimerData[ChunkSize]());
         for (Index index = first + ChunkSize; index-- > first;)
             release(index);
     }
