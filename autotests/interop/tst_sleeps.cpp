@@ -15,6 +15,7 @@ private Q_SLOTS:
     void announced();
     void notInVain_data();
     void notInVain();
+    void excludedDescriptorsAfterALoopOfGLibs();
 };
 
 namespace {
@@ -154,6 +155,34 @@ void tst_Sleeps::notInVain()
     QVERIFY(loop.run());
     // Some of Qt's timers are rounded to whole milliseconds, which makes for a second sleep.
     QVERIFY2(announced <= 4 * fired, qPrintable(QString::number(announced)));
+}
+
+/// What GLib's loop has polled for the notifiers does not end the sleeps of a loop that excludes them.
+void tst_Sleeps::excludedDescriptorsAfterALoopOfGLibs()
+{
+    const Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { channel.drain(); });
+    {
+        Loop ended(Loop::MainLoop);
+        const GLibSource source(g_timeout_source_new(5), G_PRIORITY_HIGH, [&] {
+            channel.write();
+            ended.quit();
+            return false;
+        });
+        QVERIFY(ended.run());
+    }
+
+    QByteArray steps;
+    isMainThread = true;
+    const auto stop = qScopeGuard([] { history = nullptr; });
+    QEventLoop loop;
+    QTimer::singleShot(50, Qt::PreciseTimer, &loop, &QEventLoop::quit);
+    history = &steps;
+    // Qt's GLib dispatcher includes them all the same.
+    loop.exec(QEventLoop::ExcludeSocketNotifiers);
+    history = nullptr;
+    QVERIFY2(steps.count(Sleep) > 0 && steps.count(Sleep) < 20, QByteArray::number(steps.count(Sleep)));
 }
 
 DISPATCHER_TEST_MAIN(tst_Sleeps)

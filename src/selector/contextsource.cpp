@@ -13,6 +13,7 @@
 struct ContextSource::Source
 {
     GSource base;
+    GSourceFuncs functions; // its own, to be changed
     ContextSource *owner;
     const void *thread; // its place
     std::deque<GPollFD> polled; // GLib keeps the addresses
@@ -89,6 +90,8 @@ ContextSource::ContextSource(GMainContext *context, const char *name, int priori
         Source::prepare, Source::check, Source::dispatch, Source::finalize, nullptr, nullptr};
     GSource *base = g_source_new(&functions, sizeof(Source));
     m_source = Source::from(base);
+    m_source->functions = functions;
+    g_source_set_funcs(base, &m_source->functions);
     m_source->owner = this;
     m_source->thread = placeOfThread();
     new (&m_source->polled) std::deque<GPollFD>;
@@ -109,6 +112,16 @@ ContextSource::~ContextSource()
 void ContextSource::setPriority(int priority)
 {
     g_source_set_priority(&m_source->base, priority);
+}
+
+void ContextSource::setPrepares(bool prepares)
+{
+    m_source->functions.prepare = prepares ? Source::prepare : nullptr;
+}
+
+void ContextSource::setChecks(bool checks)
+{
+    m_source->functions.check = checks ? Source::check : nullptr;
 }
 
 void ContextSource::setPollFds(const std::vector<GPollFD> &fds)

@@ -22,6 +22,11 @@ public:
 
     void setPriority(int priority);
 
+    /// Whether the context calls prepare(), and check(), at first true. A source that it does not call is not ready. A call
+    /// takes longer than what most calls do: the context is unlocked for it. Only for whoever owns the context.
+    void setPrepares(bool prepares);
+    void setChecks(bool checks);
+
 protected:
     /// Attaches a source called @p name to @p context.
     ContextSource(GMainContext *context, const char *name, int priority);

@@ -56,21 +56,37 @@ void GLibDriver::setPriority(int priority)
         m_idleWork->setPriority(idlePriority(priority));
 }
 
+/// The sources have nothing to tell then, and GLib polls nothing for them.
+void GLibDriver::beginPreparing()
+{
+    m_work.setPollFds({});
+    setPrepares(false);
+}
+
+void GLibDriver::setPrepares(bool prepares)
+{
+    m_work.setPrepares(prepares);
+    if (m_idleWork)
+        m_idleWork->setPrepares(prepares);
+}
+
 int GLibDriver::rank(bool hasWork, bool hasIdleWork)
 {
-    m_work.ranks = hasWork;
-    if (hasIdleWork) {
+    if (hasIdleWork)
         attachIdleSource();
-        m_idleWork->ranks = true;
-    }
+    setRanks(hasWork, hasIdleWork, false);
     return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
 }
 
-void GLibDriver::unrank()
+/// @p checksOthers: whether GLib asks the sources that are not ready for that reason.
+void GLibDriver::setRanks(bool hasWork, bool hasIdleWork, bool checksOthers)
 {
-    m_work.ranks = false;
-    if (m_idleWork)
-        m_idleWork->ranks = false;
+    m_work.ranks = hasWork;
+    m_work.setChecks(hasWork || checksOthers);
+    if (m_idleWork) {
+        m_idleWork->ranks = hasIdleWork;
+        m_idleWork->setChecks(hasIdleWork || checksOthers);
+    }
 }
 
 void GLibDriver::attachIdleSource()

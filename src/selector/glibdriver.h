@@ -22,8 +22,8 @@ class GLibSelectorPrivate;
  * turn when it has work.
  *
  * In the selector's own iterations they rank it, and do nothing: GLib dispatches no source of lower priority than one
- * that is ready, and so they are ready while the loop has work, or idle work. One that is ready stays so until it is
- * dispatched. If a callback runs a loop before that, it is dispatched there, whoever runs that loop.
+ * that is ready, and so they are ready while the loop has work, or idle work; GLib need not ask them otherwise. One that is
+ * ready stays so until it is dispatched. If a callback runs a loop before that, it is dispatched there, whoever runs that loop.
  */
 class GLibDriver
 {
@@ -32,12 +32,19 @@ public:
 
     void setPriority(int priority);
 
+    /// For the time of a ContextIteration::prepare().
+    void beginPreparing();
+    void endPreparing() { setPrepares(true); }
     /// For the time of a ContextIteration::check(). Returns the lowest priority that is dispatched then.
     int rank(bool hasWork, bool hasIdleWork);
-    void unrank();
+    void unrank() { setRanks(false, false, true); }
 
     /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.
-    void takeLatePolled() { takePolled(Results::Late); }
+    void takeLatePolled()
+    {
+        if (!m_work.pollFds().empty())
+            takePolled(Results::Late);
+    }
     /// To be called before it counts whether GLib is polling. @p waits: the loop is about to wait by itself.
     void dropEndedPolls(bool waits)
     {
@@ -109,6 +116,8 @@ private:
     };
 
     void attachIdleSource();
+    void setPrepares(bool prepares);
+    void setRanks(bool hasWork, bool hasIdleWork, bool checksOthers);
     void prepare(int *timeout);
     bool check();
     bool prepareIdle();

@@ -140,7 +140,13 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     {
         const PollingScope polling(m_wakeUp);
         const TimePoint start = m_now;
-        isPrepared = owner.isOwned() && iteration.prepare();
+        if (owner.isOwned()) {
+            if (m_glibDriver)
+                m_glibDriver->beginPreparing();
+            isPrepared = iteration.prepare();
+            if (m_glibDriver)
+                m_glibDriver->endPreparing();
+        }
         demand = loop.demand(); // sources may have changed it while they were prepared
         if (demand.descriptors) {
             m_descriptors.beginLook();
