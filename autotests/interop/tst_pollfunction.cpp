@@ -17,6 +17,7 @@ private Q_SLOTS:
     void thatPostsAnEvent();
     void thatServesEvents_data();
     void thatServesEvents();
+    void thatExcludesNotifiers();
     void changesWhileSourcesArePrepared();
     void loopBetweenTheStepsOfAnIteration();
     void readInItsLoop();
@@ -196,6 +197,42 @@ void tst_PollFunction::thatServesEvents()
     settle();
     QVERIFY(ended);
     QCOMPARE(delivered, Rounds);
+}
+
+/// What it polls afterwards was collected before. A source of high priority is ready meanwhile.
+void tst_PollFunction::thatExcludesNotifiers()
+{
+    int polls = 0;
+    bool isNested = false;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        if (!isNested && timeout) {
+            ++polls;
+            isNested = true;
+            const GLibSource source(g_idle_source_new(), G_PRIORITY_HIGH, [] { return false; });
+            QCoreApplication::processEvents(QEventLoop::ExcludeSocketNotifiers);
+            isNested = false;
+        }
+        return g_poll(fds, count, timeout);
+    });
+    Loop loop(loopKind());
+    const Channel channel;
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    int activations = 0;
+    connect(&notifier, &QSocketNotifier::activated, &notifier, [&] {
+        channel.drain();
+        ++activations;
+    });
+    int ticks = 0;
+    const GLibSource timeout(g_timeout_source_new(20), G_PRIORITY_DEFAULT, [&] {
+        if (ticks++ == 0)
+            channel.write();
+        if (activations > 0)
+            loop.quit();
+        return true;
+    });
+    QVERIFY(loop.run());
+    QCOMPARE(activations, 1);
+    QVERIFY2(polls < 10 * ticks, QByteArray::number(polls));
 }
 
 /// A source's prepare() may change what the loop waits for. Who wakes the poll up is not to be lost then, either.

@@ -56,11 +56,11 @@ void GLibDriver::setPriority(int priority)
         m_idleWork->setPriority(idlePriority(priority));
 }
 
-/// The sources have nothing to tell then, and GLib polls nothing for them.
+/// The sources have nothing to tell then. If GLib polls something for the loop, prepare() drops that; but not if GLib does not
+/// get so far, because it is asking a source already, or one of higher priority is ready.
 void GLibDriver::beginPreparing()
 {
-    m_work.setPollFds({});
-    setPrepares(false);
+    setPrepares(!m_work.pollFds().empty());
 }
 
 void GLibDriver::setPrepares(bool prepares)
