@@ -199,7 +199,7 @@ void tst_PollFunction::thatServesEvents()
     QCOMPARE(delivered, Rounds);
 }
 
-/// What it polls afterwards was collected before. A source of high priority is ready meanwhile.
+/// What it polls afterwards was collected before, and what that finds is not to be lost. A source of high priority is ready meanwhile.
 void tst_PollFunction::thatExcludesNotifiers()
 {
     int polls = 0;

@@ -15,7 +15,7 @@ private Q_SLOTS:
     void announced();
     void notInVain_data();
     void notInVain();
-    void excludedDescriptorsAfterALoopOfGLibs();
+    void excludedDescriptorsAfterAGLibLoop();
 };
 
 namespace {
@@ -157,8 +157,8 @@ void tst_Sleeps::notInVain()
     QVERIFY2(announced <= 4 * fired, qPrintable(QString::number(announced)));
 }
 
-/// What GLib's loop has polled for the notifiers does not end the sleeps of a loop that excludes them.
-void tst_Sleeps::excludedDescriptorsAfterALoopOfGLibs()
+/// What a GLib loop has polled for the notifiers does not end the sleeps of a loop that excludes them.
+void tst_Sleeps::excludedDescriptorsAfterAGLibLoop()
 {
     const Channel channel;
     QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);

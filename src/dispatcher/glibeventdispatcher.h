@@ -103,8 +103,8 @@ public:
         std::uint64_t sleeps = 0; ///< Polls that were allowed to wait. Each ended by one of the four causes below.
         std::uint64_t wokenByWakeUp = 0; ///< wakeUp(): another thread has posted an event, say.
         std::uint64_t wokenByDescriptor = 0; ///< A descriptor with a socket notifier.
-        std::uint64_t wokenByGLib = 0; ///< A descriptor of GLib's, alone or beside one of Qt's.
-        std::uint64_t wokenByTime = 0; ///< A timer of Qt's or GLib's, or a signal.
+        std::uint64_t wokenByGLib = 0; ///< A GLib descriptor, alone or beside a Qt descriptor.
+        std::uint64_t wokenByTime = 0; ///< A Qt or GLib timer, or a signal.
         std::chrono::nanoseconds asleep{0}; ///< In these polls.
         std::chrono::nanoseconds inQt{0}; ///< Events, notifiers, timers, and the loop itself.
         std::chrono::nanoseconds inGLib{0}; ///< The context's sources were dispatched.

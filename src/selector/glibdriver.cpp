@@ -74,19 +74,17 @@ int GLibDriver::rank(bool hasWork, bool hasIdleWork)
 {
     if (hasIdleWork)
         attachIdleSource();
-    setRanks(hasWork, hasIdleWork, false);
+    m_work.rank(hasWork);
+    if (m_idleWork)
+        m_idleWork->rank(hasIdleWork);
     return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
 }
 
-/// @p checksOthers: whether GLib asks the sources that are not ready for that reason.
-void GLibDriver::setRanks(bool hasWork, bool hasIdleWork, bool checksOthers)
+void GLibDriver::unrank()
 {
-    m_work.ranks = hasWork;
-    m_work.setChecks(hasWork || checksOthers);
-    if (m_idleWork) {
-        m_idleWork->ranks = hasIdleWork;
-        m_idleWork->setChecks(hasIdleWork || checksOthers);
-    }
+    m_work.unrank();
+    if (m_idleWork)
+        m_idleWork->unrank();
 }
 
 void GLibDriver::attachIdleSource()
@@ -143,10 +141,11 @@ void GLibDriver::prepare(int *timeout)
         *timeout = toMilliseconds(limit);
 }
 
-bool GLibDriver::check()
+/// @p ranks: the source does, if it is an iteration of the selector that asks.
+bool GLibDriver::check(bool ranks)
 {
     if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
-        return m_work.ranks;
+        return ranks;
     endPolling();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
     Time time;

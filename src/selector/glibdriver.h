@@ -37,7 +37,7 @@ public:
     void endPreparing() { setPrepares(true); }
     /// For the time of a ContextIteration::check(). Returns the lowest priority that is dispatched then.
     int rank(bool hasWork, bool hasIdleWork);
-    void unrank() { setRanks(false, false, true); }
+    void unrank();
 
     /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.
     void takeLatePolled()
@@ -56,50 +56,69 @@ public:
     void restore(bool drove) { m_drives = drove; }
 
 private:
-    class WorkSource final : public ContextSource
+    /// One that ranks is ready in the selector's iteration; GLib does not ask the other one there.
+    class DriverSource : public ContextSource
+    {
+    public:
+        DriverSource(GLibDriver *driver, GMainContext *context, const char *name, int priority)
+            : ContextSource(context, name, priority)
+            , m_driver(driver)
+        {
+        }
+        void rank(bool ranks)
+        {
+            m_ranks = ranks;
+            setChecks(ranks);
+        }
+        void unrank()
+        {
+            m_ranks = false;
+            setChecks(true);
+        }
+
+    protected:
+        ~DriverSource() = default;
+        bool ranks() const { return m_ranks; }
+        GLibDriver *driver() const { return m_driver; }
+        void dispatch() override { m_driver->dispatch(); }
+
+    private:
+        GLibDriver *const m_driver;
+        bool m_ranks = false;
+    };
+
+    class WorkSource final : public DriverSource
     {
     public:
         WorkSource(GLibDriver *driver, GMainContext *context, int priority)
-            : ContextSource(context, "GLibEventDispatcher", priority)
-            , m_driver(driver)
+            : DriverSource(driver, context, "GLibEventDispatcher", priority)
         {
         }
         using ContextSource::pollFds;
         using ContextSource::setPollFds;
-        bool ranks = false;
 
     protected:
         bool prepare(int *timeout) override
         {
-            m_driver->prepare(timeout);
+            driver()->prepare(timeout);
             // GLib does not ask a source that is ready for what it polls: not before it has polled again, if it dispatches
             // a source of higher priority first.
             return false;
         }
-        bool check() override { return m_driver->check(); }
-        void dispatch() override { m_driver->dispatch(); }
-
-    private:
-        GLibDriver *const m_driver;
+        bool check() override { return driver()->check(ranks()); }
     };
 
-    class IdleSource final : public ContextSource
+    class IdleSource final : public DriverSource
     {
     public:
         IdleSource(GLibDriver *driver, GMainContext *context, int priority)
-            : ContextSource(context, "GLibEventDispatcher, idle", priority)
-            , m_driver(driver)
+            : DriverSource(driver, context, "GLibEventDispatcher, idle", priority)
         {
         }
-        bool ranks = false;
 
     protected:
-        bool prepare(int *) override { return m_driver->prepareIdle(); }
-        bool check() override { return ranks; }
-        void dispatch() override { m_driver->dispatch(); }
-
-    private:
-        GLibDriver *const m_driver;
+        bool prepare(int *) override { return driver()->prepareIdle(); }
+        bool check() override { return ranks(); }
     };
 
     class Time;
@@ -117,9 +136,8 @@ private:
 
     void attachIdleSource();
     void setPrepares(bool prepares);
-    void setRanks(bool hasWork, bool hasIdleWork, bool checksOthers);
     void prepare(int *timeout);
-    bool check();
+    bool check(bool ranks);
     bool prepareIdle();
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;

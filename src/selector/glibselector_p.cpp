@@ -251,7 +251,7 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
         m_isQuickPollSafe = (!pollsOwn || m_descriptors.areLevelTriggered()) && (!pollsGLib || areGLibsLevelTriggered());
     }
     if (!m_isQuickPollSafe) {
-        if (!loopHasWork)
+        if (!loopHasWork && !isOutputNew)
             m_quickLooks.note(false);
         return false;
     }

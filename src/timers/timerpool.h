@@ -73,7 +73,8 @@ private:
     void grow()
     {
         const Index first = Index(m_chunks.size()) * ChunkSize;
-        // Nothing has to be destroyed if there is no memory: GCC 14 would then call std::terminate() with a wrong exception.
+        // If there is no memory, nothing may have to be destroyed: GCC 14 would call std::terminate() with a wrong pointer to the
+        // exception, and the program would end without a reason.
         m_chunks.emplace_back().reset(new TimerData[ChunkSize]());
         for (Index index = first + ChunkSize; index-- > first;)
             release(index);
