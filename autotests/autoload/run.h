@@ -5,7 +5,7 @@
 
 #include <QtCore/QProcess>
 #include <QtCore/QProcessEnvironment>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 struct Result
 {

@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <QtCore/QLibraryInfo>
+#include <QtCore/QStandardPaths>
 #include <QtCore/QTemporaryDir>
 
 #include <dlfcn.h>

@@ -3,6 +3,7 @@
 #include "eventlooptest.h"
 
 #include <QtCore/QPointer>
+#include <QtTest/QSignalSpy>
 
 /// deleteLater() waits for the loop in which it was called, and keeps no other loop busy.
 class tst_DeferredDelete : public QObject

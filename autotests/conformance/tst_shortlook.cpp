@@ -2,7 +2,7 @@
 
 #include "shortlook.h"
 
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 using namespace std::chrono_literals;
 

@@ -2,6 +2,8 @@
 
 #include "eventlooptest.h"
 
+#include <QtTest/QSignalSpy>
+
 /**
  * How far from its time a timer may fire. Only too early is an error: how late depends on what else
  * the machine has to do. All clocks start before the timers do, so that a delay in between can only

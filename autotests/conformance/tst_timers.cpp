@@ -3,6 +3,7 @@
 #include "eventlooptest.h"
 
 #include <QtCore/QBasicTimer>
+#include <QtTest/QSignalSpy>
 #if QT_VERSION >= QT_VERSION_CHECK(6, 8, 0)
 #    include <QtCore/QChronoTimer>
 #endif

@@ -2,6 +2,9 @@
 
 #include "eventlooptest.h"
 
+#include <QtCore/QSemaphore>
+#include <QtTest/QSignalSpy>
+
 #include <glib.h>
 
 #include <pthread.h>

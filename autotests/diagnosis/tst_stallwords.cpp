@@ -3,7 +3,7 @@
 #include "../../src/diagnosis/stallreport.h"
 
 #include <QtCore/QEvent>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 using namespace std::chrono_literals;
 

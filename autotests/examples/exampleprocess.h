@@ -4,7 +4,7 @@
 #define EXAMPLEPROCESS_H
 
 #include <QtCore/QProcess>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 /// Runs an example, away from the audio devices and the display of this machine.
 class ExampleProcess : public QProcess

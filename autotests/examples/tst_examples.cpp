@@ -3,6 +3,7 @@
 #include "exampleprocess.h"
 #include "httpserver.h"
 
+#include <QtCore/QStandardPaths>
 #include <QtCore/QTemporaryDir>
 
 #define START_EXAMPLE(process)                                                                     \

@@ -2,6 +2,9 @@
 
 #include "exampleprocess.h"
 
+#include <QtCore/QRandomGenerator>
+#include <QtCore/QSocketNotifier>
+
 #include <csignal>
 #include <cstdlib>
 

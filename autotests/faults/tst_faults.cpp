@@ -5,7 +5,7 @@
 #include "systemcalls.h"
 
 #include <QtCore/QProcess>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 #include <cerrno>
 #include <climits>

@@ -7,7 +7,7 @@
 #include <QtCore/QProcess>
 #include <QtCore/QTemporaryDir>
 #include <QtCore/QVersionNumber>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 /// Where the library looks for the window-system plugin, and what it says if there is none of use.
 class tst_PluginSearch : public QObject

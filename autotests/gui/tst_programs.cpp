@@ -5,6 +5,7 @@
 #include "x11user.h"
 
 #include <QtCore/QLibraryInfo>
+#include <QtCore/QStandardPaths>
 
 #include <memory>
 

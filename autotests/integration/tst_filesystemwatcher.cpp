@@ -6,6 +6,7 @@
 
 #include <QtCore/QFileSystemWatcher>
 #include <QtCore/QTemporaryDir>
+#include <QtTest/QSignalSpy>
 
 namespace {
 

@@ -6,6 +6,7 @@
 #include <QtCore/QTemporaryDir>
 #include <QtNetwork/QLocalServer>
 #include <QtNetwork/QLocalSocket>
+#include <QtTest/QSignalSpy>
 
 #include <memory>
 #include <vector>

@@ -5,6 +5,7 @@
 #include "worker.h"
 
 #include <QtCore/QProcess>
+#include <QtTest/QSignalSpy>
 
 #include <algorithm>
 #include <functional>

@@ -3,6 +3,7 @@
 #include "countdown.h"
 #include "dispatcherundertest.h"
 
+#include <QtCore/QRandomGenerator>
 #include <QtNetwork/QTcpServer>
 #include <QtNetwork/QTcpSocket>
 

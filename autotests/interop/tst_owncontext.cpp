@@ -3,6 +3,8 @@
 #include "application.h"
 #include "interop.h"
 
+#include <QtCore/QPointer>
+
 #include <array>
 #include <atomic>
 

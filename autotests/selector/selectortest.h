@@ -7,7 +7,7 @@
 
 #include <GLibSelector>
 
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 #include <cerrno>
 #include <chrono>

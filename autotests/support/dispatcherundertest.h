@@ -6,7 +6,7 @@
 #include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QCoreApplication>
 #include <QtCore/QThread>
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 /**
  * The same test runs on several dispatchers. Which one is said by DISPATCHER_UNDER_TEST: "ours"

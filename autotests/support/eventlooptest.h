@@ -8,6 +8,7 @@
 #include "handover.h"
 
 #include <QtCore/QSocketNotifier>
+#include <QtCore/QTimer>
 
 #include <cerrno>
 #include <chrono>

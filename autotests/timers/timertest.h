@@ -5,7 +5,7 @@
 
 #include "timerqueue.h"
 
-#include <QtTest/QtTest>
+#include <QtTest/QTest>
 
 #include <random>
 #include <vector>
