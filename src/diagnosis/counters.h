@@ -10,8 +10,8 @@
 /**
  * What a loop counts, for its statistics.
  *
- * It reads no clock: it is told the times that the selector needs anyway. So the time between two of them belongs to
- * whoever had the thread for most of it.
+ * It reads no clock: it is told the times that the selector has. So the time between two of them belongs to whoever had the
+ * thread for most of it.
  */
 struct Counters
 {

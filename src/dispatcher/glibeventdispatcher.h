@@ -91,8 +91,9 @@ public:
     void setPriority(int priority); ///< @copydoc priority()
 
     /**
-     * What a dispatcher has done since it started. No clock is read for it: the times are those between clock readings
-     * that the loop needs anyway. A turn that neither sleeps nor has GLib's sources dispatched counts as Qt's as a whole.
+     * What a dispatcher has done since it started. The times are those between the loop's readings of the clock: before and
+     * after each sleep, and after GLib's sources were dispatched. A turn that neither sleeps nor has GLib's sources dispatched
+     * counts as Qt's as a whole.
      *
      * Turns are counted whoever runs the loop. The other figures are about Qt's loops only: while somebody else runs the context
      * (g_main_loop_run()), GLib polls, and its sleeps are not seen from here.
