@@ -97,7 +97,7 @@ class Run:
         # Of two that start at once, both may choose the same number.
         with STARTING_XVFB, open(reader) as display:
             self.start("Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24", "-fbdir",
-                       str(self.home), "-nolisten", "tcp", pass_fds=[writer])
+                       str(self.home), "-nolisten", "tcp", "-noreset", pass_fds=[writer])
             os.close(writer)
             self.environment["DISPLAY"] = ":" + display.readline().strip()
         bus = f"unix:path={self.home}/run/bus"
