@@ -94,7 +94,8 @@ class Run:
             "QTWEBENGINE_DISABLE_SANDBOX": "1",
         }
         reader, writer = os.pipe()
-        # Of two that start at once, both may choose the same number.
+        # Of two that start at once, both may choose the same number. One that resets when its last client leaves refuses
+        # those that come meanwhile.
         with STARTING_XVFB, open(reader) as display:
             self.start("Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24", "-fbdir",
                        str(self.home), "-nolisten", "tcp", "-noreset", pass_fds=[writer])

@@ -210,7 +210,7 @@ void tst_Package::partOfAProject_data()
 }
 
 /// The project's programs run where they are built, and where they are installed. The library is compiled as one file, which
-/// takes a quarter of the time.
+/// is faster, and which this build does not do.
 void tst_Package::partOfAProject()
 {
     QFETCH(bool, isShared);

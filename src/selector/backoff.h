@@ -12,7 +12,8 @@ class Backoff
 public:
     static constexpr int LongestPause = 1024;
 
-    /// To be called at each occasion. After true, note() tells what the attempt was worth; without it, the next occasion is due as well.
+    /// To be called at each occasion. After true, note() tells what the attempt was worth; without it, the next occasion is
+    /// due as well.
     bool isDue()
     {
         if (m_pause == 0)

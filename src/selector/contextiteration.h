@@ -37,7 +37,8 @@ public:
     bool prepare();
     /// The highest priority of those that are, after prepare().
     int priority() const { return m_priority; }
-    /// Replaces @p fds by what the sources poll; with so many as it had before, that takes one call. Returns how long they wait at most: nothing means forever.
+    /// Replaces @p fds by what the sources poll; with so many as it had before, that takes one call. Returns how long they wait
+    /// at most: nothing means forever.
     std::optional<std::chrono::milliseconds> query(std::vector<GPollFD> &fds);
     /// Asks the sources again, after @p count @p fds were polled. Returns whether dispatch() has something to do.
     bool check(GPollFD *fds, std::size_t count);

@@ -56,7 +56,7 @@ public:
     void restore(bool drove) { m_drives = drove; }
 
 private:
-    /// One that ranks is ready in the selector's iteration; GLib does not ask the other one there.
+    /// In the selector's iterations, GLib finds one that ranks ready, and does not ask one that does not rank.
     class DriverSource : public ContextSource
     {
     public:
