@@ -108,7 +108,7 @@ bool GLibEventDispatcherPrivate::processEvents(Flags newFlags)
     } const call{this};
     flags = newFlags;
     ++level;
-    interrupted = false;
+    interrupted.store(false, std::memory_order_relaxed); // who interrupts another thread's loop has to know that it runs
 
     const bool isRunningLoop = flags.testFlag(QEventLoop::EventLoopExec);
     const bool waits = flags.testFlag(QEventLoop::WaitForMoreEvents);
@@ -270,11 +270,9 @@ EventLoop::Demand GLibEventDispatcherPrivate::demand()
     return demand;
 }
 
-void GLibEventDispatcherPrivate::reportOwnership()
+void GLibEventDispatcherPrivate::reportChangedOwnership()
 {
-    const bool isForeign = selector.load()->ownership().state() == ContextOwnership::Foreign;
-    if (isForeign == reportedForeignOwner)
-        return;
+    const bool isForeign = !reportedForeignOwner;
     reportedForeignOwner = isForeign;
     if (isForeign) {
         qCWarning(lcDispatcher,
@@ -290,16 +288,16 @@ void GLibEventDispatcherPrivate::reportOwnership()
     }
 }
 
-void GLibEventDispatcherPrivate::reportFailure(const std::error_code &error)
+void GLibEventDispatcherPrivate::reportFailure(int error)
 {
-    if (bool(error) == reportedFailure)
+    if ((error != 0) == reportedFailure)
         return;
-    reportedFailure = bool(error);
+    reportedFailure = error != 0;
     if (error) {
         qCWarning(lcDispatcher,
                   "GLibEventDispatcher: the descriptors cannot be polled: %s (errno %d). Timers and posted "
                   "events are served; the poll is tried again every 10 ms.",
-                  error.message().c_str(), error.value());
+                  std::generic_category().message(error).c_str(), error);
     }
 }
 

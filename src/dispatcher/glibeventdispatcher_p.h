@@ -42,7 +42,11 @@ public:
     void noteActivity();
     /// Has the calling thread's dispatcher do so.
     static void noteActivityHere();
-    void reportOwnership();
+    void reportOwnership()
+    {
+        if ((selector.load()->ownership().state() == ContextOwnership::Foreign) != reportedForeignOwner)
+            reportChangedOwnership();
+    }
     /// Whether the running thread is not that of both the dispatcher and @p object.
     bool isForeign(const QObject *object) const
     {
@@ -92,7 +96,7 @@ private:
 
     void enter(Activity::Step step)
     {
-        if (activity)
+        if (Q_UNLIKELY(activity))
             activity->enter(step);
     }
     void makeSelector();
@@ -103,7 +107,8 @@ private:
     bool wait(Flags flags, bool wasWoken, Turn *turn);
     int activateTimers(TimerQueue::TimePoint now);
     bool isMainThread() const;
-    void reportFailure(const std::error_code &error);
+    void reportChangedOwnership();
+    void reportFailure(int error);
 
     const QThread *const createdIn;
     Flags flags; // of the innermost processEvents() that is running

@@ -99,9 +99,12 @@ int SocketNotifiers::activate(Activity *activity)
         warnOfInvalid(invalid);
         invalid->setEnabled(false);
     }
+    auto ready = m_selector->descriptors().takeEvent();
+    if (!ready)
+        return 0;
     QEvent event(QEvent::SockAct); // one for all, as in Qt
     int activated = 0;
-    while (const auto ready = m_selector->descriptors().takeEvent()) {
+    for (; ready; ready = m_selector->descriptors().takeEvent()) {
         if (ready->events == GLibSelector::Invalid) {
             disable(ready->fd);
             continue;

@@ -22,15 +22,9 @@ bool ContextIteration::prepare()
     return isReady;
 }
 
-std::optional<std::chrono::milliseconds> ContextIteration::query(std::vector<GPollFD> &fds)
+std::size_t ContextIteration::query(GPollFD *fds, std::size_t room)
 {
-    int timeout = -1;
-    int count = 0;
-    while ((count = g_main_context_query(m_context, m_priority, &timeout, fds.data(), int(fds.size())))
-           > int(fds.size()))
-        fds.resize(std::size_t(count));
-    fds.resize(std::size_t(count));
-    return timeout < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(timeout));
+    return std::size_t(g_main_context_query(m_context, m_priority, &m_timeout, fds, int(room)));
 }
 
 bool ContextIteration::check(GPollFD *fds, std::size_t count)

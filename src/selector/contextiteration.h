@@ -5,9 +5,9 @@
 
 #include <glib.h>
 
-#include <optional>
 #include <chrono>
-#include <vector>
+#include <cstddef>
+#include <optional>
 
 /**
  * One iteration of a GMainContext, with the poll left to the caller: prepare(), query(), a poll, dispatch().
@@ -37,9 +37,14 @@ public:
     bool prepare();
     /// The highest priority of those that are, after prepare().
     int priority() const { return m_priority; }
-    /// Replaces @p fds by what the sources poll; with so many as it had before, that takes one call. Returns how long they wait
-    /// at most: nothing means forever.
-    std::optional<std::chrono::milliseconds> query(std::vector<GPollFD> &fds);
+    /// Writes what the sources poll to @p fds, which has @p room for so many. Returns how many there are; to be called again
+    /// if that is more.
+    std::size_t query(GPollFD *fds, std::size_t room);
+    /// How long the sources wait at most, after query(): nothing means forever.
+    std::optional<std::chrono::milliseconds> timeout() const
+    {
+        return m_timeout < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(m_timeout));
+    }
     /// Asks the sources again, after @p count @p fds were polled. Returns whether dispatch() has something to do.
     bool check(GPollFD *fds, std::size_t count);
     void dispatch();
@@ -50,6 +55,7 @@ private:
     ContextIteration *const m_outer;
     Phase m_phase = Phase::Preparing;
     int m_priority = 0;
+    int m_timeout = -1;
 };
 
 #endif

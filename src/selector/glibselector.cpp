@@ -107,10 +107,10 @@ std::error_code GLibSelector::select(std::optional<Duration> timeout)
     GLibSelectorPrivate::Result result;
     do {
         result = d->look(selection, look);
-    } while (look.mayBlock && !result.wasWoken && !result.error.value_or(std::error_code()) && !d->m_isClosed
+    } while (look.mayBlock && !result.wasWoken && !result.error.value_or(0) && !d->m_isClosed
              && !d->m_descriptors.hasReady() && GLibSelectorPrivate::Clock::now() < deadline);
     d->takeWakeUp();
-    return result.error.value_or(std::error_code());
+    return std::error_code(result.error.value_or(0), std::generic_category());
 }
 
 std::optional<GLibSelector::Descriptor> GLibSelector::takeReady()

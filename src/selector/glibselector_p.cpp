@@ -28,7 +28,7 @@ constexpr Descriptors::Duration SleepAfterFailure = 10ms;
 
 void enter(Activity *activity, Activity::Step step)
 {
-    if (activity)
+    if (G_UNLIKELY(activity))
         activity->enter(step);
 }
 
@@ -152,13 +152,13 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             m_descriptors.beginLook();
             m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
         }
-        std::optional<Duration> glibLimit;
         if (owner.isOwned())
-            glibLimit = iteration.query(m_glibFds);
+            m_poll.queryGLib(iteration);
         else
-            m_glibFds.clear();
-        m_quickPoll.clear();
+            m_poll.clearGLib();
+        m_isQuickPollSafe.reset();
 
+        const std::optional<Duration> glibLimit = iteration.timeout();
         Duration limit = timeout(demand, look.mayBlock, owner.isOwned());
         limit = std::min(limit, glibLimit.value_or(limit));
         // A poll that neither sleeps nor looks at descriptors could only find wake-ups. The loop's are known without
@@ -166,8 +166,8 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // returns, unless only higher priorities matter.
         const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
-        m_poll.set(pollsDescriptors ? &m_descriptors.pollFds() : nullptr, &m_glibFds);
-        if (limit > Duration::zero() || pollsDescriptors || m_glibFds.size() > glibWakeUps)
+        m_poll.setOwn(m_descriptors, pollsDescriptors);
+        if (limit > Duration::zero() || pollsDescriptors || m_poll.glibCount() > glibWakeUps)
             poll(owner.isOwned(), limit, &result);
         m_hasTakenWakeUp = result.wasWoken = m_wakeUp.take();
         if (glibLimit && *glibLimit > Duration::zero())
@@ -195,7 +195,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // GLib does not tell what it has dispatched. If the loop had work, it may have been that alone.
         result.glibWorked = isDispatching
             && (lowest == G_MAXINT || isGLibReady || (isPrepared && iteration.priority() <= lowest));
-        const bool isKnown = !result.error.value_or(std::error_code()); // the poll may have failed
+        const bool isKnown = result.error.value_or(0) == 0; // the poll may have failed
         m_glibIsIdle = isKnown && !isGLibReady && !result.glibWorked;
         if (result.glibWorked) {
             m_now = Clock::now();
@@ -221,7 +221,7 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
 {
     if (!look.mayBeQuick || !m_glibIsIdle)
         return false;
-    const bool pollsGLib = m_glibFds.size() <= FewDescriptors && !m_hasPollFunction;
+    const bool pollsGLib = m_poll.glibCount() <= FewDescriptors && !m_hasPollFunction;
     if (m_now - m_lastIteration >= (pollsGLib ? SourcesInterval : PollInterval))
         return false;
     const EventLoop::Demand demand = loop.demand();
@@ -237,31 +237,27 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
 
     // To poll the context's wake-up alone takes longer than to ask the sources.
     const bool hasDescriptors = demand.descriptors && (m_descriptors.isPolled() || m_descriptors.isChanged());
-    if (!hasDescriptors && m_glibFds.size() <= 1)
+    if (!hasDescriptors && m_poll.glibCount() <= 1)
         return false;
     if (demand.descriptors) {
         m_descriptors.beginLook();
         m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
     }
     const bool pollsOwn = demand.descriptors && m_descriptors.isPolled();
-    const bool isCurrent = m_quickPollState == m_descriptors.pollFdsState() && (m_quickPoll.ownCount() > 0) == pollsOwn;
-    if (m_quickPoll.isEmpty() || !isCurrent) {
-        m_quickPoll.set(pollsOwn ? &m_descriptors.pollFds() : nullptr, pollsGLib ? &m_glibFds : nullptr);
-        m_quickPollState = m_descriptors.pollFdsState();
+    if (m_poll.setOwn(m_descriptors, pollsOwn) || !m_isQuickPollSafe)
         m_isQuickPollSafe = (!pollsOwn || m_descriptors.areLevelTriggered()) && (!pollsGLib || areGLibsLevelTriggered());
-    }
-    if (!m_isQuickPollSafe) {
+    if (!*m_isQuickPollSafe) {
         if (!loopHasWork && !isOutputNew)
             m_quickLooks.note(false);
         return false;
     }
-    const int count = g_poll(m_quickPoll.fds().data(), guint(m_quickPoll.fds().size()), 0);
+    const int count = g_poll(m_poll.own(), guint(m_poll.ownCount() + (pollsGLib ? m_poll.glibCount() : 0)), 0);
     if (loopHasWork)
         m_lastPoll = m_now = Clock::now();
     if (count > 0) {
-        if (m_quickPoll.isGLibReady())
+        if (pollsGLib && m_poll.isGLibReady())
             return false;
-        m_descriptors.note(m_quickPoll.own(), m_quickPoll.ownCount());
+        m_descriptors.note(m_poll.own(), m_poll.ownCount());
     }
     if (demand.descriptors)
         m_descriptors.finishLook(false);
@@ -275,9 +271,11 @@ bool GLibSelectorPrivate::isSettledWithoutSources(EventLoop &loop, const Look &l
 bool GLibSelectorPrivate::areGLibsLevelTriggered()
 {
     const auto isSame = [](const GPollFD &a, const GPollFD &b) { return a.fd == b.fd && a.events == b.events; };
-    if (!std::equal(m_glibFds.begin(), m_glibFds.end(), m_knownGLibFds.begin(), m_knownGLibFds.end(), isSame)) {
-        m_knownGLibFds = m_glibFds;
-        m_areGLibsLevelTriggered = std::all_of(m_glibFds.begin(), m_glibFds.end(), [](const GPollFD &fd) {
+    const GPollFD *const begin = m_poll.glib();
+    const GPollFD *const end = begin + m_poll.glibCount();
+    if (!std::equal(begin, end, m_knownGLibFds.begin(), m_knownGLibFds.end(), isSame)) {
+        m_knownGLibFds.assign(begin, end);
+        m_areGLibsLevelTriggered = std::all_of(begin, end, [](const GPollFD &fd) {
             return fileType(fd.fd) == FileType::LevelTriggered;
         });
     }
@@ -300,8 +298,7 @@ GLibSelectorPrivate::Duration GLibSelectorPrivate::timeout(const EventLoop::Dema
 /// Polls m_poll.
 void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
 {
-    m_poll.addWakeUp(m_wakeUp.fd());
-
+    m_poll.setWakeUp(m_wakeUp.fd());
     if (timeout > Duration::zero()) {
         m_counters.endTurn(m_now);
         enter(m_activity, Activity::Step::Asleep);
@@ -335,7 +332,7 @@ void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
     if (m_poll.isWakeUpReady())
         m_wakeUp.drain();
     m_descriptors.note(m_poll.own(), m_poll.ownCount());
-    result->error = std::error_code(failure == EINTR ? 0 : failure, std::generic_category());
+    result->error = failure == EINTR ? 0 : failure;
 }
 
 void GLibSelectorPrivate::attach(EventLoop *loop, int priority)

@@ -55,8 +55,8 @@ public:
         bool isEmpty = false; ///< Neither of these, and there is nothing for the loop to do.
         /// How long after it was requested a wake-up has ended the sleep, if one has.
         std::optional<Duration> wakeUpTime;
-        /// Why the descriptors could not be polled; nothing if they were not asked to be.
-        std::optional<std::error_code> error;
+        /// Why the descriptors could not be polled, as errno; 0: they were; nothing if they were not asked to be.
+        std::optional<int> error;
     };
 
     explicit GLibSelectorPrivate(GMainContext *context);
@@ -144,13 +144,10 @@ private:
     std::unique_ptr<GLibDriver> m_glibDriver;
 
     std::vector<void *> m_data; // of GLibSelector's users, by descriptor number
-    std::vector<GPollFD> m_glibFds; // what GLib's sources poll, when they were asked last
+    PollArray m_poll; // with what GLib's sources poll, when they were asked last
+    std::optional<bool> m_isQuickPollSafe; // takes nothing from other polls; nothing if that is not known
     std::vector<GPollFD> m_knownGLibFds; // the ones whose types are known
     bool m_areGLibsLevelTriggered = true;
-    PollArray m_poll; // of the last full look
-    PollArray m_quickPoll; // of quick looks; empty: to be set
-    unsigned m_quickPollState = 0; // Descriptors::pollFdsState() of it
-    bool m_isQuickPollSafe = false;
     TimePoint m_now;
     TimePoint m_lastPoll;
     TimePoint m_lastIteration; // of GLib's sources

@@ -3,43 +3,64 @@
 #ifndef POLLARRAY_H
 #define POLLARRAY_H
 
+#include "contextiteration.h"
 #include "descriptors.h"
 
 #include <glib.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
-/// What one poll(2) looks at: the loop's descriptors, those of GLib's sources, and one for wake-ups.
+/// What one poll(2) looks at: the loop's descriptors, those of GLib's sources, and one for wake-ups. From one poll to the
+/// next little of that changes.
 class PollArray
 {
 public:
-    /// Either may be left out. The loop's come first: they are ready more often, and once
-    /// poll(2) has found one that is, it no longer enters itself in the queue of each file.
-    void set(const std::vector<GPollFD> *own, const std::vector<GPollFD> *glib)
+    /// Sets the loop's part to what @p descriptors poll, if it @p isIncluded. The loop's come first: they are ready more
+    /// often, and once poll(2) has found one that is, it no longer enters itself in the queue of each file. Returns whether
+    /// that is a change.
+    bool setOwn(const Descriptors &descriptors, bool isIncluded)
     {
-        m_fds.clear();
-        if (own)
-            m_fds = *own;
-        m_ownCount = m_fds.size();
-        if (glib)
-            m_fds.insert(m_fds.end(), glib->begin(), glib->end());
-        m_glibCount = m_fds.size() - m_ownCount;
+        const std::optional<unsigned> state = isIncluded ? std::optional(descriptors.pollFdsState()) : std::nullopt;
+        if (state == m_ownState)
+            return false;
+        const std::size_t count = isIncluded ? descriptors.pollFds().size() : 0;
+        const std::size_t before = ownCount();
+        if (count > before)
+            m_fds.insert(m_fds.begin(), count - before, GPollFD{});
+        else
+            m_fds.erase(m_fds.begin(), m_fds.begin() + std::ptrdiff_t(before - count));
+        std::copy_n(descriptors.pollFds().begin(), count, m_fds.begin());
+        m_ownCount = count;
+        m_ownState = state;
+        return true;
     }
-    void addWakeUp(int fd) { m_fds.push_back({fd, G_IO_IN, 0}); }
-    void clear() { set(nullptr, nullptr); }
+    /// Sets GLib's part to what the sources poll in @p iteration.
+    void queryGLib(ContextIteration &iteration)
+    {
+        std::size_t room;
+        std::size_t count;
+        do {
+            room = glibCount();
+            count = iteration.query(glib(), room);
+            if (count != room)
+                setGLibCount(count);
+        } while (count > room);
+    }
+    void clearGLib() { setGLibCount(0); }
+    void setWakeUp(int fd) { m_fds.back() = {fd, G_IO_IN, 0}; }
 
-    /// To be polled.
+    /// To be polled: the loop's part, GLib's and the wake-up; a poll may leave out the last of these.
     std::vector<GPollFD> &fds() { return m_fds; }
-    bool isEmpty() const { return m_fds.empty(); }
 
     GPollFD *own() { return m_fds.data(); }
     std::size_t ownCount() const { return m_ownCount; }
     GPollFD *glib() { return m_fds.data() + m_ownCount; }
-    std::size_t glibCount() const { return m_glibCount; }
-    bool isGLibReady() { return std::any_of(glib(), glib() + m_glibCount, isReady); }
-    /// After addWakeUp().
+    const GPollFD *glib() const { return m_fds.data() + m_ownCount; }
+    std::size_t glibCount() const { return m_fds.size() - m_ownCount - 1; }
+    bool isGLibReady() const { return std::any_of(glib(), glib() + glibCount(), isReady); }
     bool isWakeUpReady() const { return isReady(m_fds.back()); }
 
     static bool isReady(const GPollFD &fd) { return fd.revents != 0; }
@@ -54,7 +75,7 @@ public:
     /// change to one poll only has told the first of two elements.
     void shareResults(Descriptors &descriptors)
     {
-        std::for_each(glib(), glib() + m_glibCount, [&](GPollFD &second) {
+        std::for_each(glib(), glib() + glibCount(), [&](GPollFD &second) {
             if (!descriptors.isPolled(second.fd))
                 return;
             GPollFD *const first = std::find_if(own(), glib(), [&](const GPollFD &fd) { return fd.fd == second.fd; });
@@ -71,9 +92,11 @@ public:
     }
 
 private:
-    std::vector<GPollFD> m_fds;
+    void setGLibCount(std::size_t count) { m_fds.resize(m_ownCount + count + 1); }
+
+    std::vector<GPollFD> m_fds{{-1, 0, 0}};
     std::size_t m_ownCount = 0;
-    std::size_t m_glibCount = 0;
+    std::optional<unsigned> m_ownState; // Descriptors::pollFdsState(); nothing if that part is left out
 };
 
 #endif
