@@ -162,7 +162,7 @@ bool Descriptors::areLevelTriggered()
     const std::vector<GPollFD> &fds = m_polled.fds();
     return std::all_of(fds.begin(), fds.end(), [this](const GPollFD &polled) {
         // No other files are in the set.
-        return polled.fd < 0 || polled.fd == m_set.fd()
+        return polled.fd == m_set.fd()
             || fileType(polled.fd, watch(polled.fd)) == FileType::LevelTriggered;
     });
 }

@@ -88,7 +88,7 @@ public:
     bool isPolled() const { return m_armedCount > 0 || m_polled.count() > 0; }
     /// ... and whether @p fd is.
     bool isPolled(int fd) const { return m_polled.contains(fd); }
-    /// What to poll. Elements with a negative number are to be ignored.
+    /// What to poll.
     const std::vector<GPollFD> &pollFds() const { return m_polled.fds(); }
     /// Whether a poll of pollFds() takes nothing from other polls: no file reports a change to one poll only.
     bool areLevelTriggered();

@@ -53,7 +53,7 @@ void Descriptors::arm(Watch &watch, Events events)
     m_armedCount += events != 0;
     m_armedCount -= watch.armed != 0;
     watch.armed = std::uint8_t(events);
-    m_polled.setReserved(m_armedCount > 0 ? m_set.fd() : -1);
+    m_polled.setLast(m_armedCount > 0 ? m_set.fd() : -1);
 }
 
 void Descriptors::disarm(int fd, Watch &watch)
@@ -230,7 +230,7 @@ void Descriptors::moveIdleOnes()
     m_nextMove = m_look;
     m_idle.clear();
     for (const GPollFD &polled : m_polled.fds()) {
-        if (polled.fd < 0 || polled.fd == m_set.fd())
+        if (polled.fd == m_set.fd())
             continue;
         const Watch &idle = watch(polled.fd);
         const bool mayMove = idle.type == FileType::Unknown || idle.type == FileType::LevelTriggered;
