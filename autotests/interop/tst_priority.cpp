@@ -17,6 +17,9 @@ private Q_SLOTS:
     void defaultPriority();
     void ranksQtsWork_data();
     void ranksQtsWork();
+    void asksNoneThatWaits();
+    void thatWaitsIsNoWork_data();
+    void thatWaitsIsNoWork();
     void takesEffectAtOnce();
     void setBeforeTheThreadStarts();
     void setAfterTheThreadHasEnded();
@@ -89,6 +92,65 @@ void tst_Priority::ranksQtsWork()
     QCOMPARE(contest.isServed(Contest::GLib), glibPriority <= rank);
     // In a loop of its own, Qt has a turn after each of GLib's.
     QCOMPARE(contest.isServed(Contest::Qt), rank <= glibPriority || Loop::isQts(loopKind()));
+}
+
+/// A source of lower priority may find itself ready, and the reason may be gone when it is dispatched.
+void tst_Priority::asksNoneThatWaits()
+{
+    static int checks;
+    static GSourceFuncs functions = { nullptr,
+                                      [](GSource *) -> gboolean {
+                                          ++checks;
+                                          return false;
+                                      },
+                                      [](GSource *, GSourceFunc, gpointer) -> gboolean { return true; },
+                                      nullptr, nullptr, nullptr };
+    const GLibSource source(g_source_new(&functions, sizeof(GSource)), G_PRIORITY_LOW, [] { return true; });
+    Loop loop(loopKind());
+    int turns = 0;
+    int before = 0;
+    const Flood flood(Work::PostedEvent, [&] {
+        ++turns;
+        if (turns == 10) // the loop has begun
+            before = checks;
+        else if (turns == 2000)
+            loop.quit();
+        QThread::usleep(1);
+    });
+    QVERIFY(loop.run());
+    QCOMPARE(checks - before, 0);
+}
+
+void tst_Priority::thatWaitsIsNoWork_data()
+{
+    QTest::addColumn<Work>("work");
+    QTest::newRow("idle source") << Work::GLibIdle;
+    QTest::newRow("timeout") << Work::GLibTimeout;
+    QTest::newRow("fd source") << Work::GLibFd;
+}
+
+/// Whoever calls processEvents() until it has nothing to do need not wait for what Qt's zero timers keep waiting.
+void tst_Priority::thatWaitsIsNoWork()
+{
+    QFETCH(Work, work);
+    const Channel channel;
+    GSource *const source = work == Work::GLibIdle ? g_idle_source_new()
+        : work == Work::GLibTimeout               ? g_timeout_source_new(0)
+                                                  : g_unix_fd_source_new(channel.writer, G_IO_OUT);
+    int calls = 0;
+    const GLibSource waiting(source, G_PRIORITY_LOW, [&] {
+        ++calls;
+        return true;
+    });
+    QTimer zero;
+    zero.start(0);
+    settle();
+    const auto inGLib = ours()->statistics().inGLib;
+    calls = 0;
+    for (int i = 0; i < 100; ++i)
+        QVERIFY(!ours()->processEvents(QEventLoop::AllEvents));
+    QCOMPARE(calls, 0);
+    QCOMPARE(ours()->statistics().inGLib, inGLib);
 }
 
 void tst_Priority::takesEffectAtOnce()

@@ -18,19 +18,20 @@ ContextIteration::~ContextIteration()
 bool ContextIteration::prepare()
 {
     const bool isReady = g_main_context_prepare(m_context, &m_priority);
+    m_lowest = m_priority;
     m_phase = Phase::Polling;
     return isReady;
 }
 
 std::size_t ContextIteration::query(GPollFD *fds, std::size_t room)
 {
-    return std::size_t(g_main_context_query(m_context, m_priority, &m_timeout, fds, int(room)));
+    return std::size_t(g_main_context_query(m_context, m_lowest, &m_timeout, fds, int(room)));
 }
 
 bool ContextIteration::check(GPollFD *fds, std::size_t count)
 {
     m_phase = Phase::Checking;
-    return g_main_context_check(m_context, m_priority, fds, int(count));
+    return g_main_context_check(m_context, m_lowest, fds, int(count));
 }
 
 void ContextIteration::dispatch()

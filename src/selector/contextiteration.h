@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -37,6 +38,10 @@ public:
     bool prepare();
     /// The highest priority of those that are, after prepare().
     int priority() const { return m_priority; }
+    /// To be called after prepare() if no source below @p priority is going to be dispatched: what they poll is left out.
+    void leaveOutBelow(int priority) { m_lowest = std::min(m_lowest, priority); }
+    /// The lowest priority whose sources count.
+    int lowestPriority() const { return m_lowest; }
     /// Writes what the sources poll to @p fds, which has @p room for so many. Returns how many there are; to be called again
     /// if that is more.
     std::size_t query(GPollFD *fds, std::size_t room);
@@ -55,6 +60,7 @@ private:
     ContextIteration *const m_outer;
     Phase m_phase = Phase::Preparing;
     int m_priority = 0;
+    int m_lowest = 0;
     int m_timeout = -1;
 };
 

@@ -70,14 +70,18 @@ void GLibDriver::setPrepares(bool prepares)
         m_idleWork->setPrepares(prepares);
 }
 
-int GLibDriver::rank(bool hasWork, bool hasIdleWork)
+int GLibDriver::lowestPriority(bool hasWork, bool hasIdleWork) const
+{
+    return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
+}
+
+void GLibDriver::rank(bool hasWork, bool hasIdleWork)
 {
     if (hasIdleWork)
         attachIdleSource();
     m_work.rank(hasWork);
     if (m_idleWork)
         m_idleWork->rank(hasIdleWork);
-    return hasWork ? m_priority : hasIdleWork ? idlePriority(m_priority) : G_MAXINT;
 }
 
 void GLibDriver::unrank()

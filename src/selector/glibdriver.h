@@ -35,8 +35,10 @@ public:
     /// For the time of a ContextIteration::prepare().
     void beginPreparing();
     void endPreparing() { setPrepares(true); }
-    /// For the time of a ContextIteration::check(). Returns the lowest priority that is dispatched then.
-    int rank(bool hasWork, bool hasIdleWork);
+    /// The lowest priority that is dispatched while the loop has that work.
+    int lowestPriority(bool hasWork, bool hasIdleWork) const;
+    /// For the time of a ContextIteration::check().
+    void rank(bool hasWork, bool hasIdleWork);
     void unrank();
 
     /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.

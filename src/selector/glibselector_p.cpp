@@ -152,6 +152,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             m_descriptors.beginLook();
             m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
         }
+        iteration.leaveOutBelow(lowestPriority(demand));
         if (owner.isOwned())
             m_poll.queryGLib(iteration);
         else
@@ -164,7 +165,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         // A poll that neither sleeps nor looks at descriptors could only find wake-ups. The loop's are known without
         // it, and the context's are left to a later poll: their descriptor is the one that query() always
         // returns, unless only higher priorities matter.
-        const std::size_t glibWakeUps = iteration.priority() >= G_PRIORITY_DEFAULT ? 1 : 0;
+        const std::size_t glibWakeUps = iteration.lowestPriority() >= G_PRIORITY_DEFAULT ? 1 : 0;
         const bool pollsDescriptors = demand.descriptors && m_descriptors.isPolled();
         m_poll.setOwn(m_descriptors, pollsDescriptors);
         if (limit > Duration::zero() || pollsDescriptors || m_poll.glibCount() > glibWakeUps)
@@ -173,12 +174,14 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         if (glibLimit && *glibLimit > Duration::zero())
             m_now = Clock::now();
         m_lastPoll = m_lastIteration = m_now;
-        isGLibReady = m_poll.isGLibReady()
-            || (glibLimit && m_now - start >= *glibLimit - 1ms); // GLib has rounded it up
+        // A source that was ready before has made it zero. And GLib has rounded it up.
+        isGLibReady = m_poll.isGLibReady() || (!isPrepared && glibLimit && m_now - start >= *glibLimit - 1ms);
     }
 
     if (owner.isOwned()) {
-        const int lowest = m_glibDriver ? m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
+        const int lowest = lowestPriority(demand);
+        if (m_glibDriver)
+            m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork);
         const bool isDispatching = iteration.check(m_poll.glib(), m_poll.glibCount());
         if (m_glibDriver)
             m_glibDriver->unrank();
@@ -212,6 +215,12 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     if (!result.isEmpty)
         m_descriptors.requireCheck();
     return result;
+}
+
+/// GLib's sources below it wait for the work of the loop.
+int GLibSelectorPrivate::lowestPriority(const EventLoop::Demand &demand) const
+{
+    return m_glibDriver ? m_glibDriver->lowestPriority(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
 }
 
 /// Whether GLib's sources need not be asked: they had nothing to do a moment ago, and the loop has work. Their descriptors
