@@ -14,6 +14,8 @@ private Q_SLOTS:
 
     void called();
     void pollsQtsDescriptors();
+    void thatWritesOnlyWhatItFinds();
+    void thatLeavesOutADescriptor();
     void thatPostsAnEvent();
     void thatServesEvents_data();
     void thatServesEvents();
@@ -121,6 +123,79 @@ void tst_PollFunction::pollsQtsDescriptors()
     QVERIFY(ended);
     QCOMPARE(received, Rounds);
     QCOMPARE(seen, Rounds);
+}
+
+void tst_PollFunction::thatWritesOnlyWhatItFinds()
+{
+    int written = 0;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        for (guint i = 0; i < count; ++i)
+            written += fds[i].revents != 0;
+        std::vector<GPollFD> found(fds, fds + count);
+        const int result = g_poll(found.data(), count, timeout);
+        for (guint i = 0; i < count; ++i) {
+            if (found[i].revents)
+                fds[i].revents = found[i].revents;
+        }
+        return result;
+    });
+    constexpr int Rounds = 300;
+    Loop loop(loopKind());
+    const Channel channel;
+    QSocketNotifier reading(channel.reader, QSocketNotifier::Read);
+    QSocketNotifier writing(channel.writer, QSocketNotifier::Write);
+    writing.setEnabled(false);
+    int rounds = 0;
+    int inRound = 0;
+    connect(&reading, &QSocketNotifier::activated, this, [&] {
+        channel.drain();
+        inRound = 0;
+        writing.setEnabled(true); // then the dispatcher may poll without the function, once
+    });
+    connect(&writing, &QSocketNotifier::activated, this, [&] {
+        if (++inRound < 3)
+            return;
+        writing.setEnabled(false);
+        if (++rounds == Rounds)
+            return loop.quit();
+        channel.write();
+    });
+    channel.write();
+    QVERIFY(loop.run());
+    QCOMPARE(rounds, Rounds);
+    QCOMPARE(written, 0);
+}
+
+/// For one poll: the array belongs to the function.
+void tst_PollFunction::thatLeavesOutADescriptor()
+{
+    const Channel channel;
+    bool leavesOut = true;
+    int polled = 0;
+    const PollFunction function([&](GPollFD *fds, guint count, int timeout) {
+        for (guint i = 0; i < count; ++i) {
+            if (fds[i].fd != channel.reader)
+                continue;
+            ++polled;
+            if (leavesOut)
+                fds[i].events = 0;
+        }
+        return g_poll(fds, count, timeout);
+    });
+    Loop loop(loopKind());
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    int activated = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] {
+        ++activated;
+        channel.drain();
+        loop.quit();
+    });
+    channel.write();
+    QTimer timer;
+    timer.callOnTimeout([&] { leavesOut = leavesOut && polled < 3; });
+    timer.start(1);
+    QVERIFY(loop.run());
+    QCOMPARE(activated, 1);
 }
 
 /// The event ends the poll that follows.

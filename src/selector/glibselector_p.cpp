@@ -320,6 +320,7 @@ void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
     } else {
         // It may run an event loop.
         PollArray polled = std::exchange(m_poll, {});
+        polled.clearResults(); // it need not write what it has not found
         count = function(polled.fds().data(), guint(polled.fds().size()), toMilliseconds(timeout));
         m_poll = std::move(polled);
     }
@@ -341,6 +342,8 @@ void GLibSelectorPrivate::poll(bool isOwned, Duration timeout, Result *result)
     if (m_poll.isWakeUpReady())
         m_wakeUp.drain();
     m_descriptors.note(m_poll.own(), m_poll.ownCount());
+    if (function != g_poll)
+        m_poll.setOwn(m_descriptors, false); // it may have changed what is polled, for this time
     result->error = failure == EINTR ? 0 : failure;
 }
 
