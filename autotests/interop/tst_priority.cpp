@@ -20,6 +20,8 @@ private Q_SLOTS:
     void asksNoneThatWaits();
     void thatWaitsIsNoWork_data();
     void thatWaitsIsNoWork();
+    void higherSourceThatOnlyItsCheckFindsReady_data();
+    void higherSourceThatOnlyItsCheckFindsReady();
     void takesEffectAtOnce();
     void setBeforeTheThreadStarts();
     void setAfterTheThreadHasEnded();
@@ -151,6 +153,50 @@ void tst_Priority::thatWaitsIsNoWork()
         QVERIFY(!ours()->processEvents(QEventLoop::AllEvents));
     QCOMPARE(calls, 0);
     QCOMPARE(ours()->statistics().inGLib, inGLib);
+}
+
+void tst_Priority::higherSourceThatOnlyItsCheckFindsReady_data()
+{
+    QTest::addColumn<bool>("besideOneThatWaits");
+    QTest::newRow("alone") << false;
+    QTest::newRow("beside one that waits") << true;
+}
+
+/// It is dispatched before Qt's work, and counts. What it reads is no longer there for Qt.
+void tst_Priority::higherSourceThatOnlyItsCheckFindsReady()
+{
+    QFETCH(bool, besideOneThatWaits);
+    static bool isReady;
+    static GSourceFuncs functions = { nullptr, [](GSource *) -> gboolean { return isReady; },
+                                      [](GSource *, GSourceFunc callback, gpointer data) { return callback(data); },
+                                      nullptr, nullptr, nullptr };
+    isReady = false;
+    const Channel channel;
+    int calls = 0;
+    const GLibSource higher(g_source_new(&functions, sizeof(GSource)), G_PRIORITY_HIGH, [&] {
+        ++calls;
+        isReady = false;
+        channel.drain();
+        return true;
+    });
+    std::optional<GLibSource> waiting;
+    if (besideOneThatWaits)
+        waiting.emplace(g_idle_source_new(), G_PRIORITY_LOW, [] { return true; });
+    QSocketNotifier notifier(channel.reader, QSocketNotifier::Read);
+    int activated = 0;
+    connect(&notifier, &QSocketNotifier::activated, this, [&] { ++activated; });
+    QTimer zero;
+    zero.start(0);
+    settle();
+    const auto inGLib = ours()->statistics().inGLib;
+    for (int i = 0; i < 20; ++i) {
+        channel.write();
+        isReady = true;
+        QVERIFY(ours()->processEvents(QEventLoop::AllEvents));
+        QCOMPARE(calls, i + 1);
+    }
+    QCOMPARE(activated, 0);
+    QVERIFY(ours()->statistics().inGLib > inGLib);
 }
 
 void tst_Priority::takesEffectAtOnce()

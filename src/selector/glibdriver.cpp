@@ -77,6 +77,7 @@ int GLibDriver::lowestPriority(bool hasWork, bool hasIdleWork) const
 
 void GLibDriver::rank(bool hasWork, bool hasIdleWork)
 {
+    m_isAsked = false;
     if (hasIdleWork)
         attachIdleSource();
     m_work.rank(hasWork);
@@ -84,11 +85,12 @@ void GLibDriver::rank(bool hasWork, bool hasIdleWork)
         m_idleWork->rank(hasIdleWork);
 }
 
-void GLibDriver::unrank()
+bool GLibDriver::unrank()
 {
     m_work.unrank();
     if (m_idleWork)
         m_idleWork->unrank();
+    return m_isAsked;
 }
 
 void GLibDriver::attachIdleSource()
@@ -145,11 +147,14 @@ void GLibDriver::prepare(int *timeout)
         *timeout = toMilliseconds(limit);
 }
 
-/// @p ranks: the source does, if it is an iteration of the selector that asks.
-bool GLibDriver::check(bool ranks)
+/// Whether an iteration of the selector asks the sources.
+bool GLibDriver::isRanking() const
 {
-    if (m_selector->iterations().isRunBy(ContextIteration::Phase::Checking))
-        return ranks;
+    return m_selector->iterations().isRunBy(ContextIteration::Phase::Checking);
+}
+
+bool GLibDriver::check()
+{
     endPolling();
     enterGLibLoop(m_selector->activity(), Activity::Step::GLibSources);
     Time time;

@@ -39,7 +39,8 @@ public:
     int lowestPriority(bool hasWork, bool hasIdleWork) const;
     /// For the time of a ContextIteration::check().
     void rank(bool hasWork, bool hasIdleWork);
-    void unrank();
+    /// Returns whether GLib has asked a source that ranks: then none of higher priority was ready.
+    bool unrank();
 
     /// To be called when other code may have run since GLib has polled: takes in what it has found and not asked for.
     void takeLatePolled()
@@ -80,7 +81,11 @@ private:
 
     protected:
         ~DriverSource() = default;
-        bool ranks() const { return m_ranks; }
+        bool checkRank()
+        {
+            m_driver->m_isAsked |= m_ranks;
+            return m_ranks;
+        }
         GLibDriver *driver() const { return m_driver; }
         void dispatch() override { m_driver->dispatch(); }
 
@@ -107,7 +112,7 @@ private:
             // a source of higher priority first.
             return false;
         }
-        bool check() override { return driver()->check(ranks()); }
+        bool check() override { return driver()->isRanking() ? checkRank() : driver()->check(); }
     };
 
     class IdleSource final : public DriverSource
@@ -120,7 +125,7 @@ private:
 
     protected:
         bool prepare(int *) override { return driver()->prepareIdle(); }
-        bool check() override { return ranks(); }
+        bool check() override { return checkRank(); }
     };
 
     class Time;
@@ -139,7 +144,8 @@ private:
     void attachIdleSource();
     void setPrepares(bool prepares);
     void prepare(int *timeout);
-    bool check(bool ranks);
+    bool isRanking() const;
+    bool check();
     bool prepareIdle();
     void dispatch();
     bool hasWork(const EventLoop::Demand &demand, Time &time) const;
@@ -158,6 +164,7 @@ private:
     // Somebody else's loop has prepared the sources, and no iteration of the selector is dispatching.
     bool m_drives = false;
     bool m_hadWork = false; // before the poll
+    bool m_isAsked = false; // a source that ranks was
     std::vector<Poll> m_polls; // the ones to come or running, and some that have ended
     // What GLib polls, unless an iteration of the selector or another thread has dropped all of it.
     bool m_pollsNothing = true;

@@ -183,8 +183,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
         if (m_glibDriver)
             m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork);
         const bool isDispatching = iteration.check(m_poll.glib(), m_poll.glibCount());
-        if (m_glibDriver)
-            m_glibDriver->unrank();
+        const bool isRankReached = m_glibDriver && m_glibDriver->unrank();
         if (isDispatching) {
             const bool drove = m_glibDriver && m_glibDriver->suspend();
             enter(m_activity, Activity::Step::GLibSources);
@@ -195,9 +194,9 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             if (m_glibDriver)
                 m_glibDriver->restore(drove);
         }
-        // GLib does not tell what it has dispatched. If the loop had work, it may have been that alone.
+        // GLib does not tell what it has dispatched. If it came to the loop's work, that may have been alone.
         result.glibWorked = isDispatching
-            && (lowest == G_MAXINT || isGLibReady || (isPrepared && iteration.priority() <= lowest));
+            && (!isRankReached || isGLibReady || (isPrepared && iteration.priority() <= lowest));
         const bool isKnown = result.error.value_or(0) == 0; // the poll may have failed
         m_glibIsIdle = isKnown && !isGLibReady && !result.glibWorked;
         if (result.glibWorked) {
