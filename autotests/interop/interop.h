@@ -101,7 +101,7 @@ public:
     using Prepare = std::function<void(int *timeout)>;
     using Check = std::function<void()>;
 
-    explicit ProbeSource(Prepare prepare, Check check = [] { })
+    explicit ProbeSource(Prepare prepare, Check check = [] { }, int priority = G_PRIORITY_DEFAULT)
     {
         static GSourceFuncs functions
             = { &ProbeSource::prepare, &ProbeSource::check, &ProbeSource::dispatch,
@@ -111,6 +111,7 @@ public:
         m_prepare = std::move(prepare);
         m_check = std::move(check);
         HandOver::mark();
+        g_source_set_priority(m_source, priority);
         g_source_attach(m_source, nullptr);
     }
     ~ProbeSource()

@@ -99,15 +99,8 @@ void tst_Priority::ranksQtsWork()
 /// A source of lower priority may find itself ready, and the reason may be gone when it is dispatched.
 void tst_Priority::asksNoneThatWaits()
 {
-    static int checks;
-    static GSourceFuncs functions = { nullptr,
-                                      [](GSource *) -> gboolean {
-                                          ++checks;
-                                          return false;
-                                      },
-                                      [](GSource *, GSourceFunc, gpointer) -> gboolean { return true; },
-                                      nullptr, nullptr, nullptr };
-    const GLibSource source(g_source_new(&functions, sizeof(GSource)), G_PRIORITY_LOW, [] { return true; });
+    int checks = 0;
+    const ProbeSource waiting([](int *) { }, [&] { ++checks; }, G_PRIORITY_LOW);
     Loop loop(loopKind());
     int turns = 0;
     int before = 0;

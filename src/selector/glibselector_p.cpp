@@ -152,7 +152,7 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
             m_descriptors.beginLook();
             m_descriptors.flush(Descriptors::Changes::AreOftenUndone);
         }
-        iteration.leaveOutBelow(lowestPriority(demand));
+        iteration.leaveOutBelow(lowestPriority(hasWork(demand, m_now), demand.hasIdleWork));
         if (owner.isOwned())
             m_poll.queryGLib(iteration);
         else
@@ -179,9 +179,10 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     }
 
     if (owner.isOwned()) {
-        const int lowest = lowestPriority(demand);
+        const bool loopHasWork = hasWork(demand, m_now);
+        const int lowest = lowestPriority(loopHasWork, demand.hasIdleWork);
         if (m_glibDriver)
-            m_glibDriver->rank(hasWork(demand, m_now), demand.hasIdleWork);
+            m_glibDriver->rank(loopHasWork, demand.hasIdleWork);
         const bool isDispatching = iteration.check(m_poll.glib(), m_poll.glibCount());
         const bool isRankReached = m_glibDriver && m_glibDriver->unrank();
         if (isDispatching) {
@@ -216,10 +217,10 @@ GLibSelectorPrivate::Result GLibSelectorPrivate::look(EventLoop &loop, const Loo
     return result;
 }
 
-/// GLib's sources below it wait for the work of the loop.
-int GLibSelectorPrivate::lowestPriority(const EventLoop::Demand &demand) const
+/// GLib's sources below it wait for that work of the loop.
+int GLibSelectorPrivate::lowestPriority(bool hasWork, bool hasIdleWork) const
 {
-    return m_glibDriver ? m_glibDriver->lowestPriority(hasWork(demand, m_now), demand.hasIdleWork) : G_MAXINT;
+    return m_glibDriver ? m_glibDriver->lowestPriority(hasWork, hasIdleWork) : G_MAXINT;
 }
 
 /// Whether GLib's sources need not be asked: they had nothing to do a moment ago, and the loop has work. Their descriptors

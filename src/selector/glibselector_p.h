@@ -125,7 +125,7 @@ private:
 
     std::error_code checkAdded(int fd) const;
     std::error_code tryWatch(int fd, GLibSelector::Events events, void *data);
-    int lowestPriority(const EventLoop::Demand &demand) const;
+    int lowestPriority(bool hasWork, bool hasIdleWork) const;
     bool isSettledWithoutSources(EventLoop &loop, const Look &look);
     bool areGLibsLevelTriggered();
     Duration timeout(const EventLoop::Demand &demand, bool mayBlock, bool isOwned);

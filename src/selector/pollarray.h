@@ -58,9 +58,8 @@ public:
     GPollFD *own() { return m_fds.data(); }
     std::size_t ownCount() const { return m_ownCount; }
     GPollFD *glib() { return m_fds.data() + m_ownCount; }
-    const GPollFD *glib() const { return m_fds.data() + m_ownCount; }
     std::size_t glibCount() const { return m_fds.size() - m_ownCount - 1; }
-    bool isGLibReady() const { return std::any_of(glib(), glib() + glibCount(), isReady); }
+    bool isGLibReady() { return std::any_of(glib(), glib() + glibCount(), isReady); }
     bool isWakeUpReady() const { return isReady(m_fds.back()); }
 
     static bool isReady(const GPollFD &fd) { return fd.revents != 0; }
